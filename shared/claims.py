@@ -1,0 +1,60 @@
+"""Rows of the claim as messages: what the recorder and the scheduler publish alike."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import asyncpg
+
+from shared import topics
+from shared.messages import ClaimedCheck, Question, encode
+from shared.nsq.producer import Producer
+from shared.settings import Settings
+
+MOST_PER_CLAIM = 500
+
+
+def claim_arguments(config: Settings, hosts: list[str] | None, most: int = MOST_PER_CLAIM) -> tuple[Any, ...]:
+    """The arguments of `claim_checks`; `hosts` None asks for whatever is due."""
+    return hosts, most, config.host_concurrency, config.host_rate_per_s, config.lease_s, trusted(config)
+
+
+def trusted(config: Settings) -> list[str]:
+    """Host keys without limits, as the claim compares them."""
+    return [host.lower() for host in config.trusted_hosts]
+
+
+def from_row(row: asyncpg.Record) -> ClaimedCheck:
+    """A row of `claim_checks` as the message that hands it to a fetcher."""
+    return ClaimedCheck(
+        check_id=row["check_id"],
+        attempt=row["attempt"],
+        run=row["run"],
+        url=row["url"],
+        host=row["host"],
+        question=Question(
+            words=tuple(row["words"]),
+            scope=row["scope"],
+            whole_word=row["whole_word"],
+            case_sensitive=row["case_sensitive"],
+        ),
+        lane="bulk" if row["bulk"] else "interactive",
+        claimed_at=row["claimed_at"],
+        not_before=row["not_before"],
+        not_after=row["not_after"],
+        lost=row["lost"],
+        deaths=row["deaths"],
+        trace=row["trace"],
+    )
+
+
+async def publish(producer: Producer, checks: Iterable[ClaimedCheck]) -> None:
+    """Publishes claimed checks, each on the topic of its lane.
+
+    Raises:
+        shared.nsq.errors.NsqError: no nsqd took them in time.
+    """
+    by_topic: dict[str, list[bytes]] = {}
+    for check in checks:
+        by_topic.setdefault(topics.OF_LANE[check.lane].name, []).append(encode(check))
+    for topic, bodies in by_topic.items():
+        await producer.publish_many(topic, bodies)

@@ -1,0 +1,227 @@
+"""Every message that crosses NSQ, as JSON.
+
+Schemas only grow: a decoder ignores fields that it does not know, and every new field has a default. Golden files of
+each released message are decoded by the tests for ever.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+import msgspec
+
+Scope = Literal["text", "source"]
+Lane = Literal["interactive", "bulk"]
+Status = Literal["queued", "running", "done", "failed", "cancelled"]
+
+FINAL: frozenset[Status] = frozenset({"done", "failed", "cancelled"})
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What all messages share: immutable, fields by name, defaults left out of the JSON."""
+
+
+class Question(Message, frozen=True):
+    """What is to be counted on a page."""
+
+    words: tuple[str, ...]
+    scope: Scope = "text"
+    whole_word: bool = True
+    case_sensitive: bool = False
+
+
+class Idempotency(Message, frozen=True):
+    """The Idempotency-Key of a request, and a digest of its validated body to compare another one with."""
+
+    key: str
+    digest: str
+
+
+# --- commands: gateway → recorder -----------------------------------------------------------------------------------
+
+
+class SubmitCheck(Message, frozen=True, tag_field="kind", tag="submit_check"):
+    """Asks for a check. The check that it creates is its outcome."""
+
+    id: UUID
+    expires_at: datetime
+    check_id: UUID
+    url: str
+    host: str
+    """The host key of `url`: its host, with the port where that is neither 80 nor 443."""
+    question: Question
+    label: str | None = None
+    idempotency: Idempotency | None = None
+    trace: str = ""
+    """The id by which logs tell the story of one request."""
+
+
+Command = SubmitCheck
+"""All commands, a tagged union by `kind`."""
+
+
+# --- checks, checks.bulk: recorder, scheduler → fetcher --------------------------------------------------------------
+
+
+class ClaimedCheck(Message, frozen=True):
+    """One attempt to make, inside its lease and not before `not_before` (times by Postgres's clock)."""
+
+    check_id: UUID
+    attempt: int
+    run: int
+    url: str
+    host: str
+    question: Question
+    lane: Lane
+    claimed_at: datetime
+    not_before: datetime
+    not_after: datetime
+    lost: int = 0
+    """Attempts of this run that ended without an outcome."""
+    deaths: int = 0
+    """Parsers that this check has killed in this run."""
+    trace: str = ""
+
+
+# --- results: fetcher → recorder -------------------------------------------------------------------------------------
+
+
+class AttemptError(Message, frozen=True):
+    """Why there is no count: a stable code, what was seen, and whether another attempt may do better."""
+
+    code: str
+    detail: str = ""
+    retry: bool = False
+    retry_after_s: float | None = None
+
+
+class Snippet(Message, frozen=True, omit_defaults=False):
+    """A match with what stands on either side of it, at most 40 characters each."""
+
+    before: str
+    match: str
+    after: str
+
+
+class Counted(Message, frozen=True):
+    """A count and what explains it."""
+
+    counts: dict[str, int]
+    total: int
+    rule_version: int
+    snippets: dict[str, tuple[Snippet, ...]] = {}
+
+
+class PageFacts(Message, frozen=True):
+    """What was learnt of the page, as far as the attempt got."""
+
+    http_status: int | None = None
+    final_url: str | None = None
+    redirects: tuple[str, ...] = ()
+    address: str | None = None
+    title: str | None = None
+    content_type: str | None = None
+    charset: str | None = None
+    bytes: int | None = None
+    """Size of the body after decompression."""
+    timings_ms: dict[str, int] = {}
+
+
+class AttemptFinished(Message, frozen=True, tag_field="kind", tag="finished"):
+    """The outcome of one attempt: `counted`, or `error`."""
+
+    check_id: UUID
+    attempt: int
+    run: int
+    host: str
+    fetcher: str
+    started_at: datetime
+    finished_at: datetime
+    counted: Counted | None = None
+    error: AttemptError | None = None
+    facts: PageFacts = PageFacts()
+    trace: str = ""
+
+
+class AttemptRef(Message, frozen=True):
+    """Names one attempt of one check."""
+
+    check_id: UUID
+    attempt: int
+    host: str
+    at: datetime
+    """When it began (started) or was found too late (late), by the fetcher's clock."""
+
+
+class AttemptsStarted(Message, frozen=True, tag_field="kind", tag="started"):
+    """Attempts that are under way and take longer than a moment."""
+
+    fetcher: str
+    attempts: tuple[AttemptRef, ...]
+
+
+class AttemptsLate(Message, frozen=True, tag_field="kind", tag="late"):
+    """Attempts that were not begun, as their lease had too little time left: their checks are due at once."""
+
+    fetcher: str
+    attempts: tuple[AttemptRef, ...]
+
+
+class FetcherHere(Message, frozen=True, tag_field="kind", tag="here"):
+    """A fetcher says that it is there, every 2 s; with capacity 0, that it leaves."""
+
+    fetcher: str
+    version: str
+    at: datetime
+    capacity: int
+    in_flight: int = 0
+    finished_last_s: int = 0
+
+
+Report = AttemptFinished | AttemptsStarted | AttemptsLate | FetcherHere
+"""All that fetchers report, a tagged union by `kind`."""
+
+
+# --- recorded#ephemeral: recorder → gateways, schedulers -------------------------------------------------------------
+
+
+class ChangedCheck(Message, frozen=True):
+    """A check and the state that a commit left it in."""
+
+    id: UUID
+    status: Status
+
+
+class CommandOutcome(Message, frozen=True):
+    """What became of a command: `applied`, or the code of why not."""
+
+    id: UUID
+    outcome: str
+    check_id: UUID | None = None
+
+
+class Recorded(Message, frozen=True):
+    """A hint, one per commit: what it changed. It may get lost, so that nobody relies on it."""
+
+    checks: tuple[ChangedCheck, ...] = ()
+    outcomes: tuple[CommandOutcome, ...] = ()
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode(message: Message) -> bytes:
+    """A message as JSON."""
+    return _encoder.encode(message)
+
+
+def encode_all(messages: Sequence[Message]) -> list[bytes]:
+    """Each message as JSON."""
+    return [_encoder.encode(message) for message in messages]
+
+
+decode_command: Callable[[bytes], Command] = msgspec.json.Decoder(Command).decode
+decode_claimed_check: Callable[[bytes], ClaimedCheck] = msgspec.json.Decoder(ClaimedCheck).decode
+decode_report: Callable[[bytes], Report] = msgspec.json.Decoder(Report).decode
+decode_recorded: Callable[[bytes], Recorded] = msgspec.json.Decoder(Recorded).decode

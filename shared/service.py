@@ -1,0 +1,161 @@
+"""What it takes to be a service: settings, logs, an ops port, supervised tasks, and an orderly end on SIGTERM.
+
+`app.py` of each service hands `main` one coroutine that builds its parts, runs until `Service.stopping` is set, and
+puts them down again in order.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import prometheus_client
+import structlog
+import uvloop
+
+from shared import logs, ops, settings
+from shared.db.connect import DatabaseError
+from shared.version import VERSION
+
+log = structlog.get_logger(__name__)
+
+STOP_WITHIN_S = 28.0
+"""The run contract says 30 s from SIGTERM to the end; past this the process gives up what it holds."""
+EXIT_FAILED = 1
+EXIT_BAD_SETTINGS = 2
+
+
+T = TypeVar("T")
+
+
+class _StoppedEarly(Exception):
+    """SIGTERM came while the service was still starting."""
+
+
+class Service:
+    """One running process: what `app.py` needs of its surroundings."""
+
+    def __init__(self, name: str, config: settings.Settings) -> None:
+        self.name = name
+        self.config = config
+        self.instance = f"{name}-{socket.gethostname().split('.')[0][:32]}-{os.getpid()}"
+        self.registry = prometheus_client.CollectorRegistry()
+        self.stopping = asyncio.Event()
+        self.needs: dict[str, Callable[[], bool]] = {}
+        self._failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def supervise(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Runs a task that must not end before the service does: its death stops the service, with exit code 1."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("task died", task=task.get_name(), exc_info=error)
+        elif not self.stopping.is_set():
+            log.error("task ended before the service", task=task.get_name())
+            error = RuntimeError(f"task {task.get_name()} ended")
+        if error is not None and self._failure is None:
+            self._failure = error
+        self.stopping.set()
+
+    async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
+        """Awaits a step of the start, which may take long; SIGTERM ends it, and the service with exit code 0."""
+        step = asyncio.create_task(work)
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({step, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                raise _StoppedEarly
+            return step.result()
+        finally:
+            step.cancel()
+            stop.cancel()
+
+    def database_url(self) -> str:
+        """The database that this service needs.
+
+        Raises:
+            settings.SettingError: none is set.
+        """
+        if self.config.database_url is None:
+            raise settings.SettingError("WORDWATCH_DATABASE_URL is not set: say which database, as postgres://…")
+        return self.config.database_url
+
+    async def cancel_tasks(self) -> None:
+        """Ends what is still supervised; called last when the parts are put down."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def readiness(self) -> dict[str, bool]:
+        """Each need and whether it is met; a service that stops is not ready."""
+        return {name: check() for name, check in self.needs.items()} | {"running": not self.stopping.is_set()}
+
+    async def run(self, work: Callable[["Service"], Awaitable[None]]) -> int:
+        """Runs `work` between opening and closing the ops port.
+
+        Returns:
+            The exit code: 0 after SIGTERM or SIGINT, 1 when something died.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop, number)
+        config = self.config
+        app = ops.make_app(readiness=self.readiness, registry=self.registry)
+        runner = await ops.start(app, host=config.ops_listen, port=config.ops_port)
+        log.info("service starts", version=VERSION)
+        try:
+            await work(self)
+        except _StoppedEarly:
+            log.info("service ended before it had started")
+        finally:
+            await self.cancel_tasks()
+            await runner.cleanup()
+        if self._failure is not None:
+            log.error("service failed", error=repr(self._failure))
+            return EXIT_FAILED
+        log.info("service ended")
+        return 0
+
+    def _stop(self, number: int) -> None:
+        log.info("service stops", signal=signal.Signals(number).name)
+        self.stopping.set()
+        # Whatever hangs from here on must not hold the process beyond its deadline; NSQ and leases recover the work.
+        asyncio.get_running_loop().call_later(STOP_WITHIN_S, os._exit, EXIT_FAILED)
+
+
+def main(name: str, work: Callable[[Service], Awaitable[None]]) -> int:
+    """Runs the service `name` in this process and returns its exit code."""
+    try:
+        config = settings.from_environment()
+    except settings.SettingError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_BAD_SETTINGS
+
+    async def start() -> int:
+        service = Service(name, config)
+        logs.configure(service=name, instance=service.instance, form=config.log_format, level=config.log_level)
+        for unknown in settings.unknown_here():
+            log.warning("unknown setting, misspelt?", variable=unknown)
+        try:
+            return await service.run(work)
+        except (settings.SettingError, DatabaseError) as error:
+            log.error(str(error))
+            return EXIT_BAD_SETTINGS if isinstance(error, settings.SettingError) else EXIT_FAILED
+        except Exception:
+            log.exception("service failed")
+            return EXIT_FAILED
+
+    return uvloop.run(start())
