@@ -1,0 +1,78 @@
+"""Wires the recorder: consumers of `commands` and `results`, the flush, and the pruning of what is kept a day."""
+
+import asyncio
+
+import asyncpg
+import structlog
+
+from services.recorder import sql
+from services.recorder.handlers import Recorder
+from services.recorder.inbox import Inbox
+from services.recorder.metrics import Metrics
+from shared import topics
+from shared.db import connect
+from shared.nsq.wiring import Wiring
+from shared.service import Service
+
+log = structlog.get_logger(__name__)
+
+ROLE: connect.Role = "wordwatch_recorder"
+MAX_IN_FLIGHT = 1000  # per topic: two flushes' worth, so that one gathers while the other runs
+TOUCH_FOR_S = 600.0  # how long a database may be away before messages go back to nsqd
+LOCK_TIMEOUT_MS = 5_000
+STATEMENT_TIMEOUT_MS = 20_000
+PRUNE_EVERY_S = 60.0
+STOP_CONSUMERS_S = 15.0
+
+
+async def run(service: Service) -> None:
+    """Runs until the service stops; what was taken is committed and finished, or handed back."""
+    config = service.config
+    url = service.database_url()
+    await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
+
+    async def open_connection() -> asyncpg.Connection:
+        connection = await connect.connect(url, role=ROLE)
+        await connection.execute(
+            f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS};"
+            f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}; SET application_name = 'recorder'"
+        )
+        return connection
+
+    nsq = Wiring(config, instance=service.instance, registry=service.registry)
+    producer = nsq.producer()
+    inbox = Inbox()
+    recorder = Recorder(
+        inbox=inbox, producer=producer, connect=open_connection, config=config, metrics=Metrics(service.registry)
+    )
+    consumers = {
+        topic.name: nsq.consumer(
+            topic, inbox.put, max_in_flight=MAX_IN_FLIGHT, auto_finish=False, touch_for_s=TOUCH_FOR_S
+        )
+        for topic in (topics.COMMANDS, topics.RESULTS)
+    }
+    async with nsq.lookup, producer:
+        service.supervise(recorder.run(), "recorder")
+        service.supervise(_prune(url), "prune")
+        running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
+        service.needs |= {"database": recorder.ready, "nsqd": producer.ready}
+        service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
+        await service.stopping.wait()
+        await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in consumers.values()))
+        await asyncio.gather(*running, return_exceptions=True)
+        await service.cancel_tasks()
+
+
+async def _prune(url: str) -> None:
+    """Deletes what is kept for a day, every minute; a failure is only a delay."""
+    while True:
+        await asyncio.sleep(PRUNE_EVERY_S)
+        try:
+            connection = await connect.connect(url, role=ROLE)
+            try:
+                for statement in sql.PRUNE:
+                    await connection.execute(statement)
+            finally:
+                await connection.close(timeout=5)
+        except (connect.DatabaseError, asyncpg.PostgresError, *connect.UNAVAILABLE) as error:
+            log.warning("pruning failed", error=repr(error))

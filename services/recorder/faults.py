@@ -1,0 +1,40 @@
+"""What a failed transaction means: try it again, look for a culprit, or stop.
+
+The classes are those of the SQLSTATEs in PostgreSQL's manual, Appendix A.
+"""
+
+from dataclasses import replace
+
+import asyncpg
+import msgspec
+
+from services.recorder.store import Item, Submission
+from shared.db.connect import UNAVAILABLE, DatabaseUnavailableError
+from shared.messages import AttemptError, AttemptFinished, PageFacts
+
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57"})
+_PASSING_STATES = frozenset({"25P03", "55P03"})  # idle_in_transaction_session_timeout, lock_not_available
+_DATA_CLASSES = frozenset({"22", "23", "54"})
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same transaction may succeed when run again."""
+    state = getattr(error, "sqlstate", None)
+    if isinstance(error, asyncpg.PostgresError) and state:
+        return state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
+    return isinstance(error, (*UNAVAILABLE, DatabaseUnavailableError))
+
+
+def is_data(error: asyncpg.PostgresError) -> bool:
+    """Whether PostgreSQL refuses the contents of some row."""
+    return (error.sqlstate or "")[:2] in _DATA_CLASSES
+
+
+def set_aside(item: Item) -> Item:
+    """The item without what PostgreSQL may have refused: it then tells of an error of our own."""
+    if isinstance(item, Submission):
+        return replace(item, refused=True)
+    if isinstance(item, AttemptFinished):
+        error = AttemptError(code="internal", detail="its outcome could not be stored", retry=True)
+        return msgspec.structs.replace(item, counted=None, error=error, facts=PageFacts())
+    raise TypeError(f"PostgreSQL refuses a report of our own making: {item!r}")

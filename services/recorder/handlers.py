@@ -1,0 +1,168 @@
+"""From messages to commits: decode, flush, publish what the commit made ready, FIN, tell those who wait."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import asyncpg
+import msgspec
+import structlog
+
+from services.recorder import faults
+from services.recorder.inbox import Inbox
+from services.recorder.metrics import Metrics
+from services.recorder.store import Flush, Flushed, Item, Submission
+from shared import claims, messages, topics
+from shared.nsq.message import Message
+from shared.nsq.errors import NsqError
+from shared.nsq.producer import Producer
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+MOST_PER_FLUSH = 500
+FLUSH_WITHIN_S = 30.0
+PUBLISH_AGAIN_S = 1.0
+_PAUSE_MOST_S = 2.0
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message and what it says."""
+
+    message: Message
+    item: Item
+
+
+def decode(message: Message) -> Item:
+    """What a message of `commands` or `results` says.
+
+    Raises:
+        msgspec.DecodeError: it is none of ours.
+    """
+    if message.topic == topics.COMMANDS.name:
+        return Submission(messages.decode_command(message.body), redelivered=message.attempts > 1)
+    return messages.decode_report(message.body)
+
+
+class Recorder:
+    """Flushes what the inbox holds, one set after another, for ever."""
+
+    def __init__(
+        self, *, inbox: Inbox, producer: Producer, connect: Connect, config: Settings, metrics: Metrics
+    ) -> None:
+        self._inbox = inbox
+        self._producer = producer
+        self._connect = connect
+        self._config = config
+        self._metrics = metrics
+        self._connection: asyncpg.Connection | None = None
+
+    def ready(self) -> bool:
+        """Whether a database connection is open."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def run(self) -> None:
+        """Takes and flushes until cancelled."""
+        await self._connected()
+        while True:
+            await self.handle(await self._inbox.take(MOST_PER_FLUSH))
+
+    async def handle(self, taken: Sequence[Message]) -> None:
+        """One set of messages: when this returns, all of them are finished or handed back."""
+        deliveries = [d for d in [await self._decoded(message) for message in taken] if d is not None]
+        with self._metrics.flush_seconds.time():
+            done = await self._record([d.item for d in deliveries])
+        self._metrics.flush_size.observe(len(deliveries))
+        published = await self._publish(done)
+        for delivery in deliveries:
+            if published or not isinstance(delivery.item, Submission):
+                await delivery.message.fin()
+            else:
+                await delivery.message.req(PUBLISH_AGAIN_S)
+        await self._tell(done)
+
+    async def _decoded(self, message: Message) -> Delivery | None:
+        try:
+            return Delivery(message, decode(message))
+        except msgspec.DecodeError as error:
+            # Nothing accepted is in it: our publishers encode what the decoder takes. Keeping it would block nothing
+            # but its own channel, for ever.
+            log.error("message dropped: it can't be read", topic=message.topic, error=str(error), id=message.id)
+            self._metrics.undecodable.inc()
+            await message.fin()
+            return None
+
+    async def _record(self, items: Sequence[Item]) -> Flushed:
+        """Commits all items; what PostgreSQL refuses for its contents is found by halving and set aside."""
+        if not items:
+            return Flushed()
+        try:
+            return await self._committed(items)
+        except asyncpg.PostgresError as error:
+            if not faults.is_data(error):
+                raise
+            if len(items) == 1:
+                self._metrics.culprits.inc()
+                log.error("PostgreSQL refuses the contents of a message", item=repr(items[0])[:500], error=str(error))
+                return await self._committed([faults.set_aside(items[0])])
+        middle = len(items) // 2
+        halves = [await self._record(items[:middle]), await self._record(items[middle:])]
+        return Flushed(
+            claimed=halves[0].claimed + halves[1].claimed,
+            changed=halves[0].changed | halves[1].changed,
+            outcomes=halves[0].outcomes + halves[1].outcomes,
+        )
+
+    async def _committed(self, items: Sequence[Item]) -> Flushed:
+        """Runs the transaction, again and again while its failure may pass: the messages are TOUCHed meanwhile."""
+        attempt = 0
+        while True:
+            try:
+                async with asyncio.timeout(FLUSH_WITHIN_S):
+                    connection = await self._connected()
+                    return await Flush(connection, items, self._config, _jitter).run()
+            except Exception as error:
+                if not faults.may_pass(error):
+                    raise
+                attempt += 1
+                self._metrics.flush_retries.inc()
+                log.warning("flush failed, tried again", error=repr(error), size=len(items), attempt=attempt)
+                self._disconnect()
+                await asyncio.sleep(min(_PAUSE_MOST_S, 0.02 * 2 ** min(attempt, 10)) * _jitter())
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
+
+    async def _publish(self, done: Flushed) -> bool:
+        """Publishes what the commit claimed. A redelivered submission has it published again if this fails."""
+        try:
+            await claims.publish(self._producer, done.claimed)
+        except NsqError as error:
+            log.error("claimed checks not published", error=repr(error), checks=len(done.claimed))
+            return False
+        self._metrics.claimed.inc(len(done.claimed))
+        return True
+
+    async def _tell(self, done: Flushed) -> None:
+        if not done.changed and not done.outcomes:
+            return
+        hint = messages.Recorded(checks=tuple(done.changed.values()), outcomes=tuple(done.outcomes))
+        try:
+            await self._producer.publish(topics.RECORDED.name, messages.encode(hint))
+        except NsqError as error:
+            log.warning("hint not published; those who wait look it up", error=repr(error))
+
+
+def _jitter() -> float:
+    return random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, guards nothing

@@ -1,0 +1,140 @@
+"""Messages as columns for SQL, one list a column, and rows as states."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from services.recorder.lifecycle import Change, CheckState
+from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, FetcherHere, SubmitCheck
+
+Columns = Sequence[list[Any]]
+
+
+def columns(values: Iterable[Sequence[Any]], width: int) -> Columns:
+    """Rows turned into `width` lists, one a column."""
+    turned = [list(column) for column in zip(*values, strict=True)]
+    return turned or [[] for _ in range(width)]
+
+
+def json_text(value: Any) -> str:
+    """JSON that PostgreSQL's jsonb takes: it has no U+0000, which becomes U+FFFD."""
+    text = msgspec.json.encode(value).decode()
+    if "\\u0000" in text:
+        text = msgspec.json.encode(_without_nul(msgspec.to_builtins(value))).decode()
+    return text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(each) for each in value]
+    return value
+
+
+def storable(text: str) -> str:
+    """Text that PostgreSQL takes: it has no U+0000."""
+    return text.replace("\0", "\ufffd")
+
+
+def state(row: asyncpg.Record) -> CheckState:
+    """A row of `checks` as the state that is decided on."""
+    return CheckState(**{name: row[name] for name in CheckState.__slots__})
+
+
+def keys(commands: Iterable[SubmitCheck]) -> Columns:
+    """For TAKE_KEYS, in the order of the keys."""
+    held = sorted((c.idempotency.key, c.idempotency.digest, c.check_id) for c in commands if c.idempotency)
+    return columns(held, 3)
+
+
+def pauses(values: Iterable[tuple[str, float]]) -> Columns:
+    """For PAUSE_HOSTS; a pause is at most an hour."""
+    return columns([(host, min(pause_s, 3600.0)) for host, pause_s in values], 2)
+
+
+def attempts(refs: Iterable[AttemptFinished | AttemptRef]) -> Columns:
+    """For END_LEASES."""
+    return columns([(ref.check_id, ref.attempt) for ref in refs], 2)
+
+
+def checks(commands: Iterable[SubmitCheck]) -> Columns:
+    """For ADD_CHECKS."""
+    return columns(
+        [
+            (
+                c.check_id,
+                c.url,
+                c.host,
+                json_text(c.question.words),
+                c.question.scope,
+                c.question.whole_word,
+                c.question.case_sensitive,
+                c.label,
+                c.trace,
+            )
+            for c in commands
+        ],
+        9,
+    )
+
+
+def changes(values: Iterable[tuple[UUID, Change]]) -> Columns:
+    """For CHANGE_CHECKS."""
+    return columns(
+        [
+            (id_, s.status, s.attempts, s.next_attempt_at, s.started_at, s.finished_at)
+            for id_, s in ((id_, change.state) for id_, change in values)
+        ],
+        6,
+    )
+
+
+def results(reports: Iterable[AttemptFinished]) -> Columns:
+    """For STORE_RESULTS."""
+    return columns([_result(report) for report in reports], 10)
+
+
+def _result(report: AttemptFinished) -> tuple[Any, ...]:
+    error, counted = report.error, report.counted
+    return (
+        report.check_id,
+        report.attempt,
+        report.fetcher,
+        error.code if error else None,
+        storable(error.detail) if error else None,
+        json_text(counted.counts) if counted else None,
+        counted.total if counted else None,
+        counted.rule_version if counted else None,
+        json_text(counted.snippets) if counted else None,
+        json_text(report.facts),
+    )
+
+
+def failures(reports: Iterable[AttemptFinished]) -> Columns:
+    """For STORE_FAILURES."""
+    values: list[tuple[UUID, int, int, datetime, datetime, int | None, str, str]] = [
+        (r.check_id, r.attempt, r.run, r.started_at, r.finished_at, r.facts.http_status, r.error.code, r.fetcher)
+        for r in reports
+        if r.error is not None
+    ]
+    return columns(values, 8)
+
+
+def outcomes(values: Iterable[CommandOutcome]) -> Columns:
+    """For STORE_OUTCOMES."""
+    return columns([(o.id, o.outcome, o.check_id) for o in values], 3)
+
+
+def fetchers(values: Iterable[FetcherHere]) -> Columns:
+    """For STORE_FETCHERS."""
+    return columns(
+        [(f.fetcher, f.version, f.capacity, f.in_flight, f.finished_last_s, f.at) for f in values],
+        6,
+    )

@@ -1,0 +1,137 @@
+"""All SQL that writes, but for the claim (a function of the schema).
+
+Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, leases, checks,
+queue, and within each in the order of its key, so that two recorders can wait for each other but never in a circle.
+"""
+
+NOW = "SELECT clock_timestamp()"
+
+# A key that another check holds for less than a day stays as it is; who holds it now is read afterwards.
+TAKE_KEYS = """
+INSERT INTO keys (key, digest, check_id, created_at)
+SELECT key, digest, check_id, clock_timestamp()
+FROM unnest($1::text[], $2::text[], $3::uuid[]) AS k (key, digest, check_id)
+ORDER BY key
+ON CONFLICT (key) DO UPDATE
+    SET digest = EXCLUDED.digest, check_id = EXCLUDED.check_id, created_at = EXCLUDED.created_at
+WHERE keys.created_at < clock_timestamp() - interval '24 h'
+"""
+READ_KEYS = "SELECT key, digest, check_id FROM keys WHERE key = ANY ($1::text[])"
+
+LOCK_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[]) ORDER BY host FOR UPDATE"
+ADD_HOSTS = "INSERT INTO hosts (host) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
+PAUSE_HOSTS = """
+UPDATE hosts h SET next_start_at = greatest(h.next_start_at, clock_timestamp() + make_interval(secs => p.pause_s))
+FROM (SELECT host, max(pause_s) AS pause_s FROM unnest($1::text[], $2::float8[]) AS p (host, pause_s) GROUP BY host) p
+WHERE h.host = p.host
+"""
+
+END_LEASES = """
+WITH named AS MATERIALIZED (
+    SELECT l.check_id, l.attempt
+    FROM leases l JOIN unnest($1::uuid[], $2::integer[]) AS r (check_id, attempt) USING (check_id, attempt)
+    ORDER BY l.check_id, l.attempt FOR UPDATE OF l)
+DELETE FROM leases l USING named n WHERE l.check_id = n.check_id AND l.attempt = n.attempt
+RETURNING l.check_id, l.attempt
+"""
+
+READ_CHECKS = """
+SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at
+FROM checks WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
+"""
+
+# A repeated command finds its check there and changes nothing.
+ADD_CHECKS = """
+WITH added AS (
+    INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, label, bulk, trace, status)
+    SELECT id, url, host, ARRAY(SELECT jsonb_array_elements_text(words)), scope, whole_word, case_sensitive, label,
+           false, trace, 'queued'
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::boolean[], $7::boolean[], $8::text[],
+                $9::text[]) AS c (id, url, host, words, scope, whole_word, case_sensitive, label, trace)
+    ORDER BY id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, host, bulk)
+INSERT INTO queue (check_id, attempt, host, bulk, due_at)
+SELECT id, 1, host, bulk, clock_timestamp() FROM added
+RETURNING check_id
+"""
+
+CHANGE_CHECKS = """
+UPDATE checks c
+SET status = n.status, attempts = n.attempts, next_attempt_at = n.next_attempt_at, started_at = n.started_at,
+    finished_at = n.finished_at
+FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+    AS n (id, status, attempts, next_attempt_at, started_at, finished_at)
+WHERE c.id = n.id
+"""
+
+DEQUEUE = "DELETE FROM queue WHERE check_id = ANY ($1::uuid[])"
+ENQUEUE = """
+INSERT INTO queue (check_id, attempt, host, bulk, due_at)
+SELECT c.id, c.last_attempt + 1, c.host, c.bulk, d.due_at
+FROM unnest($1::uuid[], $2::timestamptz[]) AS d (id, due_at) JOIN checks c ON c.id = d.id
+ON CONFLICT (check_id) DO UPDATE SET attempt = EXCLUDED.attempt, due_at = EXCLUDED.due_at
+"""
+
+STORE_RESULTS = """
+INSERT INTO results (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
+                     http_status, final_url, redirects, address, title, content_type, charset, bytes, timings_ms)
+SELECT check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
+       f.http_status, f.final_url, coalesce(f.redirects, '[]'), f.address, f.title, f.content_type, f.charset, f.bytes,
+       coalesce(f.timings_ms, '{}')
+FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::integer[],
+            $9::jsonb[], $10::jsonb[])
+    AS r (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets, facts)
+CROSS JOIN LATERAL jsonb_to_record(r.facts) AS f (
+    http_status integer, final_url text, redirects jsonb, address text, title text, content_type text, charset text,
+    bytes bigint, timings_ms jsonb)
+ON CONFLICT (check_id) DO UPDATE SET
+    attempt = EXCLUDED.attempt, fetcher = EXCLUDED.fetcher, error_code = EXCLUDED.error_code,
+    error_detail = EXCLUDED.error_detail, counts = EXCLUDED.counts, total = EXCLUDED.total,
+    rule_version = EXCLUDED.rule_version, snippets = EXCLUDED.snippets, http_status = EXCLUDED.http_status,
+    final_url = EXCLUDED.final_url, redirects = EXCLUDED.redirects, address = EXCLUDED.address,
+    title = EXCLUDED.title, content_type = EXCLUDED.content_type, charset = EXCLUDED.charset,
+    bytes = EXCLUDED.bytes, timings_ms = EXCLUDED.timings_ms
+"""
+
+STORE_FAILURES = """
+INSERT INTO attempts (check_id, attempt, run, started_at, finished_at, http_status, error_code, fetcher)
+SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::integer[],
+                     $7::text[], $8::text[])
+ON CONFLICT (check_id, attempt) DO NOTHING
+"""
+
+STORE_OUTCOMES = """
+INSERT INTO outcomes (command_id, outcome, check_id, created_at)
+SELECT command_id, outcome, check_id, clock_timestamp()
+FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS o (command_id, outcome, check_id)
+ON CONFLICT (command_id) DO NOTHING
+"""
+
+STORE_FETCHERS = """
+INSERT INTO fetchers (id, version, capacity, in_flight, finished_last_s, clock_ahead_s, seen_at)
+SELECT id, version, capacity, in_flight, finished_last_s, extract(epoch FROM at - clock_timestamp()), clock_timestamp()
+FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::timestamptz[])
+    AS f (id, version, capacity, in_flight, finished_last_s, at)
+ORDER BY id
+ON CONFLICT (id) DO UPDATE SET
+    version = EXCLUDED.version, capacity = EXCLUDED.capacity, in_flight = EXCLUDED.in_flight,
+    finished_last_s = EXCLUDED.finished_last_s, clock_ahead_s = EXCLUDED.clock_ahead_s, seen_at = EXCLUDED.seen_at
+"""
+
+CLAIM = "SELECT * FROM claim_checks($1::text[], $2, $3, $4, $5, $6::text[])"
+
+# Checks whose submission NSQ delivered again: had the recorder died between commit and publish, nobody fetches them.
+CLAIMED_FIRST = """
+SELECT c.id AS check_id, l.attempt, c.run, c.url, c.host, c.words, c.scope, c.whole_word, c.case_sensitive, c.bulk,
+       l.claimed_at, l.not_before, l.not_after, c.lost, c.deaths, c.trace
+FROM checks c JOIN leases l ON l.check_id = c.id AND l.attempt = c.last_attempt
+WHERE c.id = ANY ($1::uuid[]) AND c.status = 'queued' AND l.attempt = c.first_attempt
+    AND l.not_after > clock_timestamp()
+"""
+
+PRUNE = (
+    "DELETE FROM keys WHERE created_at < clock_timestamp() - interval '24 h'",
+    "DELETE FROM outcomes WHERE created_at < clock_timestamp() - interval '24 h'",
+    "DELETE FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h'",
+)

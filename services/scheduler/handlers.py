@@ -1,0 +1,118 @@
+"""The scheduler's round: give up ended leases, claim what is due, publish it."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+from services.scheduler import sql
+from services.scheduler.draining import DrainWatch
+from shared import claims
+from shared.clock import MonotonicClock
+from shared.db.connect import UNAVAILABLE, DatabaseError
+from shared.nsq.errors import NsqError
+from shared.nsq.producer import Producer
+from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 0.1
+SWEEP_EVERY_S = 1.0
+STALLED_AFTER_S = 2.0
+ROUND_WITHIN_S = 20.0
+_PAUSE_MOST_S = 2.0
+
+Connect = Callable[[], Awaitable[asyncpg.Connection]]
+# What a database that is going down, or a lost race for locks, raises: the next round may do better.
+_PASSING = (*UNAVAILABLE, DatabaseError, asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError)
+
+
+class Scheduler:
+    """Looks for due work ten times a second, for ever."""
+
+    def __init__(
+        self,
+        *,
+        connect: Connect,
+        producer: Producer,
+        watch: DrainWatch,
+        config: Settings,
+        registry: CollectorRegistry,
+        clock: MonotonicClock,
+    ) -> None:
+        self._connect = connect
+        self._producer = producer
+        self._watch = watch
+        self._config = config
+        self._clock = clock
+        self._connection: asyncpg.Connection | None = None
+        self._swept_at_s = 0.0
+        self._claimed = Counter("wordwatch_scheduler_claimed_checks", "Checks claimed and published", registry=registry)
+        self._lost = Counter("wordwatch_scheduler_lost_leases", "Leases that ended without a word", registry=registry)
+        self._failed = Counter("wordwatch_scheduler_failed_rounds", "Rounds that failed", registry=registry)
+
+    def ready(self) -> bool:
+        """Whether a database connection is open."""
+        return self._connection is not None and not self._connection.is_closed()
+
+    async def run(self) -> None:
+        """Makes one round after another until cancelled."""
+        failures = 0
+        while True:
+            began_s = self._clock()
+            try:
+                async with asyncio.timeout(ROUND_WITHIN_S):
+                    claimed = await self.round()
+                failures = 0
+            except _PASSING as error:
+                failures += 1
+                claimed = 0
+                self._failed.inc()
+                log.warning("round failed, tried again", error=repr(error))
+                self._disconnect()
+                await asyncio.sleep(min(_PAUSE_MOST_S, 0.05 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.5))  # noqa: S311
+            if failures or self._clock() - began_s > STALLED_AFTER_S:
+                self._watch.database_stalled()
+            if claimed < claims.MOST_PER_CLAIM:
+                await asyncio.sleep(max(0.0, LOOK_EVERY_S - (self._clock() - began_s)))
+
+    async def round(self) -> int:
+        """One look: returns how many checks were claimed and published."""
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await self._connect()
+        if self._clock() - self._swept_at_s >= SWEEP_EVERY_S:
+            self._swept_at_s = self._clock()
+            await self._sweep(self._connection)
+        if not self._producer.ready():
+            return 0  # a claim that can't be published would wait for its lease to end
+        rows = await self._connection.fetch(sql.CLAIM, *claims.claim_arguments(self._config, None))
+        checks = [claims.from_row(row) for row in rows]
+        try:
+            await claims.publish(self._producer, checks)
+        except NsqError as error:
+            log.error("claimed checks not published; their leases have to end", checks=len(checks), error=repr(error))
+            return 0
+        self._claimed.inc(len(checks))
+        return len(checks)
+
+    async def _sweep(self, connection: asyncpg.Connection) -> None:
+        config = self._config
+        lost: int = await connection.fetchval(
+            sql.SWEEP,
+            self._watch.ended_for_s(self._clock()),
+            claims.MOST_PER_CLAIM,
+            config.host_concurrency,
+            config.host_rate_per_s,
+            claims.trusted(config),
+        )
+        if lost:
+            self._lost.inc(lost)
+            log.warning("leases ended without a result", checks=lost)
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = None
