@@ -3,6 +3,7 @@
 The classes are those of the SQLSTATEs in PostgreSQL's manual, Appendix A.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import asyncpg
@@ -28,6 +29,11 @@ def may_pass(error: BaseException) -> bool:
 def is_data(error: asyncpg.PostgresError) -> bool:
     """Whether PostgreSQL refuses the contents of some row."""
     return (error.sqlstate or "")[:2] in _DATA_CLASSES
+
+
+def perhaps_committed(items: Sequence[Item]) -> list[Item]:
+    """The items for another try: a commit whose answer was lost claimed checks that nobody has published."""
+    return [replace(item, redelivered=True) if isinstance(item, Submission) else item for item in items]
 
 
 def set_aside(item: Item) -> Item:

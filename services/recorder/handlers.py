@@ -14,8 +14,8 @@ from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
 from services.recorder.store import Flush, Flushed, Item, Submission
 from shared import claims, messages, topics
-from shared.nsq.message import Message
 from shared.nsq.errors import NsqError
+from shared.nsq.message import Message
 from shared.nsq.producer import Producer
 from shared.settings import Settings
 
@@ -67,9 +67,12 @@ class Recorder:
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
-        await self._connected()
-        while True:
-            await self.handle(await self._inbox.take(MOST_PER_FLUSH))
+        try:
+            await self._connected()
+            while True:
+                await self.handle(await self._inbox.take(MOST_PER_FLUSH))
+        finally:
+            self._disconnect()
 
     async def handle(self, taken: Sequence[Message]) -> None:
         """One set of messages: when this returns, all of them are finished or handed back."""
@@ -132,6 +135,7 @@ class Recorder:
                 self._metrics.flush_retries.inc()
                 log.warning("flush failed, tried again", error=repr(error), size=len(items), attempt=attempt)
                 self._disconnect()
+                items = faults.perhaps_committed(items)
                 await asyncio.sleep(min(_PAUSE_MOST_S, 0.02 * 2 ** min(attempt, 10)) * _jitter())
 
     async def _connected(self) -> asyncpg.Connection:

@@ -60,6 +60,12 @@ class Scheduler:
 
     async def run(self) -> None:
         """Makes one round after another until cancelled."""
+        try:
+            await self._rounds()
+        finally:
+            self._disconnect()
+
+    async def _rounds(self) -> None:
         failures = 0
         while True:
             began_s = self._clock()
