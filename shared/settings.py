@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 PREFIX = "WORDWATCH_"
-MAX_PORT = 65535
+FIRST_FREE_PORT, MAX_PORT = 1024, 65535
 LEASE_MARGIN_S = 15  # msg-timeout, plus what an attempt keeps back to publish its result
 
 
@@ -41,7 +41,9 @@ class Settings:
     )
     ops_listen: str = _setting("127.0.0.1", "Address on which the ops port listens")
 
-    port_offset: int = _setting(0, "Added to the default of every port", least=0)
+    port_offset: int = _setting(
+        0, "Added to the default of every port (what would pass 65535 goes on at 1024)", least=0
+    )
     nsqd_tcp_port: int = _setting(4150, "Port of the local nsqd", port=True)
     nsqd_http_port: int = _setting(4151, "Port of the local nsqd's HTTP API", port=True)
     lookupd_tcp_port: int = _setting(4160, "Port of the local nsqlookupd", port=True)
@@ -169,8 +171,14 @@ def load(environ: Mapping[str, str]) -> Settings:
     offset = values.get("port_offset", 0)
     for field in dataclasses.fields(Settings):
         if field.metadata["port"]:
-            values.setdefault(field.name, field.default + offset)
+            default: Any = field.default
+            values.setdefault(field.name, _shifted(default, offset))
     return Settings(**values)
+
+
+def _shifted(port: int, offset: int) -> int:
+    """A default port moved by the offset; past the last port it goes on with the first that anybody may use."""
+    return (port - FIRST_FREE_PORT + offset) % (MAX_PORT + 1 - FIRST_FREE_PORT) + FIRST_FREE_PORT
 
 
 def unknown(environ: Mapping[str, str]) -> list[str]:

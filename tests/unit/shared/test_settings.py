@@ -21,6 +21,14 @@ def test_the_offset_shifts_every_default_port_and_no_port_that_is_set() -> None:
     assert shifted.pg_port == 5432
 
 
+def test_a_large_offset_keeps_ports_in_range_and_apart() -> None:
+    for offset in (11_206, 11_207, 20_000, 60_000):
+        config = settings.load({"WORDWATCH_PORT_OFFSET": str(offset)})
+        ports = [getattr(config, name) for name in config.__slots__ if name.endswith("_port") and name != "ops_port"]
+        assert all(1024 <= port <= 65535 for port in (*ports, config.port))
+        assert len({*ports, config.port}) == len(ports) + 1
+
+
 def test_default_ports_are_all_different() -> None:
     config = settings.load({})
     ports = [getattr(config, name) for name in config.__slots__ if name.endswith("_port") and name != "ops_port"]
