@@ -1,0 +1,166 @@
+"""What a reader sees of an HTML page before any script has run, as one string.
+
+Blocks are parted by U+0000, which cannot stand in HTML text itself (the tree builder drops or replaces it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from services.fetcher.counting.elements import HTML, SVG, Role, Roles
+from services.fetcher.counting.inline_style import hides
+
+BOUNDARY: Final = "\0"
+
+_MAYBE_HIDDEN: Final = '[hidden], dialog:not([open]), [style*="none" i], [style*="hidden" i]'
+_OWN_TITLE: Final = "title:not(svg title)"
+_MAX_TITLE_CHARS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class VisibleText:
+    """What was read of a page.
+
+    Attributes:
+        text: its visible text; blocks are parted by `BOUNDARY`.
+        title: its title on one line, cut at 500 characters; None if it has none.
+    """
+
+    text: str
+    title: str | None
+
+
+def read_html(page: str | bytes) -> VisibleText:
+    """Parse a page and read its text and title.
+
+    Scripting counts as enabled, so that the parser reads `noscript` as one piece of raw text: as markup, its content
+    could end the head early and come out in the body.
+
+    Args:
+        page: the decoded page, or its bytes if they are valid UTF-8 without a byte order mark.
+    """
+    parser = LexborHTMLParser(page, scripting=True)
+    root = parser.root
+    if root is None:
+        return VisibleText("", None)
+    title = root.css_first(_OWN_TITLE)
+    return VisibleText(_Reading(root).text(), one_line(title.text()) if title else None)
+
+
+def one_line(title: str) -> str | None:
+    """Put a title on one line, as `document.title` does (HTML §3.1.5), and within bounds."""
+    return " ".join(title.replace("\0", "\ufffd").split())[:_MAX_TITLE_CHARS] or None
+
+
+class _Reading:
+    """One walk over a tree, which it does not change; without recursion, for pages can be nested 100,000 deep."""
+
+    def __init__(self, root: LexborNode) -> None:
+        self._root = root
+        self._hidden = {node.mem_id for node in root.css(_MAYBE_HIDDEN) if _is_hidden(node)}
+        self._pieces: list[str] = []  # what was read since the last change between kept and collapsed white space
+        self._finished: list[str] = []
+        self._asides: list[str] = []
+        self._aside_starts: list[int] = []
+        self._pre_depth = 0
+        self._roles = HTML
+        self._tables: list[Roles] = []
+
+    def text(self) -> str:
+        self._walk()
+        self._finish(collapse)
+        return BOUNDARY.join(["".join(self._finished), *self._asides])
+
+    def _walk(self) -> None:
+        # Every node of every page passes here: the common cases (text, inline elements, blocks) call nothing.
+        write, roles, hidden, dropped, block = self._pieces.append, self._roles, self._hidden, Role.DROPPED, Role.BLOCK
+        above: list[tuple[LexborNode, Role | None]] = []
+        node = self._root
+        while True:
+            following: LexborNode | None
+            if node.is_text_node:
+                write(node.text_content or "")
+                following = node.next
+            elif (role := roles.get(node.tag)) is dropped or (hidden and node.mem_id in hidden):
+                following = node.next
+            else:
+                if role is block:
+                    write(BOUNDARY)
+                elif role is not None:
+                    roles = self._enter(role)
+                above.append((node, role))
+                following = node.first_child
+            while following is None:
+                if not above:
+                    return
+                node, role = above.pop()
+                if role is block:
+                    write(BOUNDARY)
+                elif role is not None:
+                    roles = self._leave(role)
+                following = node.next
+            node = following
+
+    def _enter(self, role: Role) -> Roles:
+        """Begin an element that does more than to join or part; return the roles of its children."""
+        if role is Role.BREAK:
+            self._pieces.append("\n")
+        elif role is Role.PRE:
+            self._pieces.append(BOUNDARY)
+            if not self._pre_depth and not self._aside_starts:
+                self._finish(collapse)
+            self._pre_depth += 1
+        elif role is Role.ASIDE:
+            self._aside_starts.append(len(self._pieces))
+        elif role is Role.SVG:
+            self._open_table(SVG)
+        elif role is Role.SVG_HTML:
+            self._pieces.append(BOUNDARY)
+            self._open_table(HTML)
+        return self._roles
+
+    def _leave(self, role: Role) -> Roles:
+        """End such an element; return the roles of those that follow it."""
+        if role is Role.PRE:
+            self._pre_depth -= 1
+            if not self._pre_depth and not self._aside_starts:
+                self._finish(str)
+            self._pieces.append(BOUNDARY)
+        elif role is Role.ASIDE:
+            start = self._aside_starts.pop()
+            self._asides.append(collapse("".join(self._pieces[start:])))
+            del self._pieces[start:]
+        elif role is Role.SVG:
+            self._roles = self._tables.pop()
+        elif role is Role.SVG_HTML:
+            self._pieces.append(BOUNDARY)
+            self._roles = self._tables.pop()
+        return self._roles
+
+    def _open_table(self, roles: Roles) -> None:
+        self._tables.append(self._roles)
+        self._roles = roles
+
+    def _finish(self, tidy: Callable[[str], str]) -> None:
+        self._finished.append(tidy("".join(self._pieces)))
+        self._pieces.clear()
+
+
+def _is_hidden(node: LexborNode) -> bool:
+    attributes = node.attrs
+    if "hidden" in attributes or (node.tag == "dialog" and "open" not in attributes):
+        return True
+    return hides(attributes.get("style") or "")
+
+
+def collapse(text: str) -> str:
+    """Make each run of ASCII white space one space."""
+    for space in "\t\n\f\r":
+        text = text.replace(space, " ")
+    while "  " in text:  # each round halves the longest run; much quicker than a regular expression
+        text = text.replace("  ", " ")
+    return text
