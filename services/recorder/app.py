@@ -52,6 +52,8 @@ async def run(service: Service) -> None:
         for topic in (topics.COMMANDS, topics.RESULTS)
     }
     async with nsq.lookup, producer:
+        service.supervise(nsq.lookup.wait(), "nsq lookup")
+        service.supervise(producer.wait(), "nsq producer")
         service.supervise(recorder.run(), "recorder")
         service.supervise(_prune(url), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]

@@ -45,6 +45,8 @@ async def run(service: Service) -> None:
         clock=monotonic_s,
     )
     async with nsq.lookup, producer, aiohttp.ClientSession() as session:
+        service.supervise(nsq.lookup.wait(), "nsq lookup")
+        service.supervise(producer.wait(), "nsq producer")
         service.needs |= {"database": scheduler.ready, "nsqd": producer.ready}
         service.supervise(scheduler.run(), "rounds")
         service.supervise(watch_results(watch, nsq.lookup, session, monotonic_s), "watch of results")

@@ -1,0 +1,57 @@
+"""Whether an attempt may begin: pure, by its lease and the clock, and by what was begun before."""
+
+import heapq
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from shared.messages import ClaimedCheck
+
+REPORT_MARGIN_S = 4.0
+"""What an attempt keeps of its lease, beyond the fetch, to count and to publish its result."""
+
+
+@dataclass(frozen=True, slots=True)
+class TooLate:
+    """Too little of the lease is left: the check goes back, and another attempt is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The attempt may begin, after a wait of `wait_s` seconds (0: now)."""
+
+    wait_s: float
+
+
+def judge(check: ClaimedCheck, now: datetime, fetch_timeout_s: float) -> TooLate | Begin:
+    """Whether `check` may be fetched: only while a whole fetch and its report fit into the lease."""
+    start = max(now, check.not_before)
+    if check.not_after - start < timedelta(seconds=fetch_timeout_s + REPORT_MARGIN_S):
+        return TooLate()
+    return Begin(wait_s=(start - now).total_seconds())
+
+
+class Begun:
+    """The attempts that this process has begun, each remembered until its lease ends.
+
+    nsqd delivers a message again when a FIN got lost; such a repeat is no reason to fetch again.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: set[tuple[UUID, int]] = set()
+        self._ends: list[tuple[datetime, UUID, int]] = []
+
+    def first(self, check: ClaimedCheck, now: datetime) -> bool:
+        """Whether this attempt is new here; from now on it is not."""
+        while self._ends and self._ends[0][0] <= now:
+            _, check_id, attempt = heapq.heappop(self._ends)
+            self._attempts.discard((check_id, attempt))
+        name = (check.check_id, check.attempt)
+        if name in self._attempts:
+            return False
+        self._attempts.add(name)
+        heapq.heappush(self._ends, (check.not_after, *name))
+        return True
+
+    def __len__(self) -> int:
+        return len(self._attempts)

@@ -1,0 +1,260 @@
+"""The fetcher between a real nsqd and real page servers."""
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from services.fetcher import app
+from shared import messages, settings, topics
+from shared.messages import AttemptFinished, AttemptsLate, AttemptsStarted, ClaimedCheck, FetcherHere, Report
+from shared.nsq.message import Message
+from shared.nsq.wiring import Wiring
+from shared.service import Service
+from tests import factories
+from tests.integration.pages import Request, Route, answer, page_server
+from tests.integration.servers import Nsqd, TcpProxy, eventually
+
+R = TypeVar("R", bound=Report)
+PAGE = answer("<title>Snakes</title><p>Python and <b>py</b>thon</p><script>python</script>", content_type="text/html")
+CASES = json.loads((Path(__file__).parents[2] / "data" / "tricky.json").read_text(encoding="utf-8"))
+
+
+@dataclass
+class Stack:
+    """A running fetcher, and the ends of the queues that others hold."""
+
+    service: Service
+    producer: Any
+    reports: list[Report] = field(default_factory=list)
+
+    def of(self, kind: type[R]) -> list[R]:
+        return [report for report in self.reports if isinstance(report, kind)]
+
+    async def send(self, *checks: ClaimedCheck, topic: topics.Topic = topics.CHECKS) -> None:
+        await self.producer.publish_many(topic.name, messages.encode_all(checks))
+
+    async def outcome(self) -> AttemptFinished:
+        await eventually(lambda: self.of(AttemptFinished), what="an outcome")
+        return self.of(AttemptFinished)[0]
+
+    def metric(self, name: str) -> float:
+        return self.service.registry.get_sample_value(name) or 0
+
+
+@pytest.fixture
+async def nsqd() -> AsyncIterator[Nsqd]:
+    async with Nsqd() as server:
+        yield server
+
+
+@asynccontextmanager
+async def running(nsqd: Nsqd, fetcher_nsqd: str | None = None, **variables: str) -> AsyncIterator[Stack]:
+    basic = {
+        "WORDWATCH_NSQD": fetcher_nsqd or nsqd.tcp,
+        "WORDWATCH_ALLOW_TARGETS": "127.0.0.0/8",
+        "WORDWATCH_HOST_RATE_PER_S": "0",
+    }
+    service = Service("fetcher", settings.load(basic | variables))
+    outside = settings.load({"WORDWATCH_NSQD": nsqd.tcp})
+    wiring = Wiring(outside, instance="test", registry=Service("test", outside).registry)
+    stack = Stack(service, wiring.producer())
+
+    async def keep(message: Message) -> None:
+        stack.reports.append(messages.decode_report(message.body))
+
+    reader = wiring.consumer(topics.RESULTS, keep, max_in_flight=100)
+    async with wiring.lookup, stack.producer, asyncio.TaskGroup() as group:
+        group.create_task(reader.run())
+        ended = group.create_task(app.run(service))
+        await eventually(lambda: len(service.needs) == 3 and all(service.readiness().values()), what="readiness")
+        await eventually(reader.ready, what="a reader")
+        try:
+            yield stack
+        finally:
+            service.stopping.set()
+            await ended
+            await reader.stop(1)
+    assert service._failure is None
+
+
+@pytest.fixture
+async def stack(nsqd: Nsqd) -> AsyncIterator[Stack]:
+    async with running(nsqd) as stack:
+        yield stack
+
+
+def check(url: str, **fields: Any) -> ClaimedCheck:
+    return factories.claimed(url=url, host=url.split("/")[2], **fields)
+
+
+async def test_a_page_is_fetched_counted_and_reported(stack: Stack) -> None:
+    async with page_server({"*": PAGE}) as server:
+        claimed = check(server.url("/snakes"))
+        await stack.send(claimed)
+        report = await stack.outcome()
+    assert (report.check_id, report.attempt, report.host) == (claimed.check_id, claimed.attempt, claimed.host)
+    assert report.counted is not None
+    assert report.counted.counts == {"python": 2}
+    assert report.counted.snippets["python"][0].match == "Python"
+    assert (report.facts.http_status, report.facts.title, report.facts.content_type) == (200, "Snakes", "text/html")
+    assert report.facts.address == "127.0.0.1"
+    assert {"connect", "first_byte", "download", "parse", "count"} <= set(report.facts.timings_ms)
+    assert report.started_at <= report.finished_at
+
+
+async def test_both_lanes_are_served(stack: Stack) -> None:
+    async with page_server({"*": PAGE}) as server:
+        await stack.send(check(server.url()), topic=topics.CHECKS_BULK)
+        assert (await stack.outcome()).counted is not None
+
+
+async def test_why_there_is_no_count_is_reported(stack: Stack) -> None:
+    async with page_server({"*": answer("gone", 410)}) as server:
+        await stack.send(check(server.url()))
+        report = await stack.outcome()
+    assert report.error is not None
+    assert (report.error.code, report.error.retry, report.facts.http_status) == ("http_error", False, 410)
+    assert report.counted is None
+
+
+async def test_a_forbidden_address_is_never_connected_to(nsqd: Nsqd) -> None:
+    async with page_server({"*": PAGE}) as server, running(nsqd, WORDWATCH_ALLOW_TARGETS="") as stack:
+        await stack.send(check(server.url()))
+        report = await stack.outcome()
+        assert server.targets() == []
+    assert report.error is not None
+    assert report.error.code == "forbidden_address"
+
+
+async def test_an_attempt_with_too_little_lease_left_is_reported_late_and_not_fetched(stack: Stack) -> None:
+    async with page_server({"*": PAGE}) as server:
+        late = check(server.url(), not_after=factories.now() + timedelta(seconds=20))
+        await stack.send(late)
+        await eventually(lambda: stack.of(AttemptsLate), what="a late report")
+        (ref,) = stack.of(AttemptsLate)[0].attempts
+        assert (ref.check_id, ref.attempt) == (late.check_id, late.attempt)
+        assert server.targets() == []
+
+
+async def test_a_repeat_of_an_attempt_is_not_fetched(stack: Stack) -> None:
+    async with page_server({"*": PAGE}) as server:
+        first = check(server.url("/1"))
+        await stack.send(first)
+        await stack.outcome()
+        await stack.send(first, check(server.url("/2")))
+        await eventually(lambda: len(stack.of(AttemptFinished)) == 2, what="the second outcome")
+        assert server.targets() == ["/1", "/2"]
+
+
+async def test_an_attempt_waits_until_it_may_start(stack: Stack) -> None:
+    async with page_server({"*": PAGE}) as server:
+        start = factories.now() + timedelta(seconds=0.5)
+        await stack.send(check(server.url(), not_before=start, not_after=start + timedelta(seconds=60)))
+        assert (await stack.outcome()).started_at >= start
+
+
+async def test_only_a_slow_attempt_is_reported_as_started(stack: Stack) -> None:
+    release = asyncio.Event()
+
+    async def handle(request: Request) -> bytes | None:
+        if request.target == "/slow":
+            await release.wait()
+        return PAGE
+
+    async with page_server({"*": handle}) as server:
+        quick, slow = check(server.url("/quick")), check(server.url("/slow"))
+        await stack.send(quick, slow)
+        await eventually(lambda: stack.of(AttemptsStarted), what="a start")
+        release.set()
+        await eventually(lambda: len(stack.of(AttemptFinished)) == 2, what="both outcomes")
+    started = [ref.check_id for report in stack.of(AttemptsStarted) for ref in report.attempts]
+    assert started == [slow.check_id]
+
+
+async def test_it_says_that_it_is_there_and_that_it_leaves(nsqd: Nsqd) -> None:
+    async with running(nsqd) as stack:
+        await eventually(lambda: stack.of(FetcherHere), what="a sign of life")
+        assert stack.of(FetcherHere)[0].capacity == 64
+        stack.service.stopping.set()
+        await eventually(lambda: stack.of(FetcherHere)[-1].capacity == 0, what="a farewell")
+
+
+async def test_what_is_in_hand_at_the_end_is_finished_and_reported(nsqd: Nsqd) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: Request) -> bytes | None:
+        asked.set()
+        await release.wait()
+        return PAGE
+
+    async with page_server({"*": handle}) as server, running(nsqd) as stack:
+        await stack.send(check(server.url()))
+        await asked.wait()
+        stack.service.stopping.set()
+        await eventually(lambda: stack.of(FetcherHere)[-1].capacity == 0, what="a farewell")
+        release.set()
+        assert (await stack.outcome()).counted is not None
+
+
+async def test_a_fetch_whose_message_went_elsewhere_is_dropped(nsqd: Nsqd) -> None:
+    asked = asyncio.Event()
+
+    async def handle(request: Request) -> bytes | None:
+        asked.set()
+        await request.until_client_leaves()
+        return None
+
+    async with (
+        TcpProxy(nsqd.tcp) as proxy,
+        page_server({"*": handle}) as server,
+        running(nsqd, proxy.address, WORDWATCH_MSG_TIMEOUT_S="1") as stack,
+    ):
+        await stack.send(check(server.url()))
+        await asked.wait()
+        proxy.freeze()
+        await eventually(lambda: stack.metric("wordwatch_fetcher_dropped_attempts_total") == 1, what="a drop")
+        proxy.thaw()
+        assert stack.of(AttemptFinished) == []
+
+
+async def test_a_result_found_within_the_message_timeout_of_a_broken_connection_counts(nsqd: Nsqd) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def handle(request: Request) -> bytes | None:
+        asked.set()
+        await release.wait()
+        return PAGE
+
+    async with TcpProxy(nsqd.tcp) as proxy, page_server({"*": handle}) as server, running(nsqd, proxy.address) as stack:
+        await stack.send(check(server.url()))
+        await asked.wait()
+        proxy.reset()
+        release.set()
+        assert (await stack.outcome()).counted is not None
+
+
+async def test_the_cases_of_the_counting_rule_over_http(nsqd: Nsqd) -> None:
+    def page(case: dict[str, Any]) -> bytes:
+        body = base64.b64decode(case["body_b64"]) if "body_b64" in case else case["html"].encode()
+        return answer(body, **{name.replace("-", "_").lower(): value for name, value in case["headers"].items()})
+
+    routes: dict[str, Route] = {f"/{case['id']}": page(case) for case in CASES}
+    async with page_server(routes) as server, running(nsqd) as stack:
+        asked = {}
+        for case in CASES:
+            options = {name: case[name] for name in ("scope", "whole_word", "case_sensitive")}
+            question = messages.Question(words=(case["word"],), **options)
+            asked[case["id"]] = check(server.url(f"/{case['id']}"), question=question)
+        await stack.send(*asked.values())
+        await eventually(lambda: len(stack.of(AttemptFinished)) == len(CASES), what="all outcomes")
+    counted = {report.check_id: report.counted for report in stack.of(AttemptFinished)}
+    found = {name: counts.total if (counts := counted[each.check_id]) else None for name, each in asked.items()}
+    assert found == {case["id"]: case["expected"] for case in CASES}
