@@ -1,0 +1,116 @@
+"""Reading an object field by field, so that every invalid one is named and not just the first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from services.gateway.problems import FieldError, Problem
+
+T = TypeVar("T")
+
+MAX_ERRORS = 1_000
+"""Errors named in one answer: a body of 1 MiB could hold a hundred thousand unknown fields."""
+
+
+class Invalid(ValueError):
+    """One value that can't be used; the text is a sentence for people.
+
+    Attributes:
+        code: of the problem, if this is all that is wrong.
+        at: where inside the value: a JSON Pointer relative to it, "" for the value itself.
+    """
+
+    def __init__(self, message: str, *, code: str = "invalid_request", at: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.at = at
+
+
+class ManyInvalid(ValueError):
+    """Several things wrong inside one value."""
+
+    def __init__(self, errors: list[Invalid]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = errors
+
+
+def escape(name: str) -> str:
+    """A name as one step of a JSON Pointer (RFC 6901 §3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+@dataclass
+class Fields:
+    """The fields of one object, and what was found wrong with them so far."""
+
+    values: Mapping[str, Any]
+    errors: list[FieldError] = field(default_factory=list)
+    codes: set[str] = field(default_factory=set)
+
+    def read(self, name: str, convert: Callable[[Any], T], default: T) -> T:
+        """The converted value of a field; its default when it is missing or wrong (then the error is kept)."""
+        if name not in self.values:
+            return default
+        try:
+            return convert(self.values[name])
+        except Invalid as error:
+            self._add(name, error)
+        except ManyInvalid as many:
+            for each in many.errors:
+                self._add(name, each)
+        return default
+
+    def require(self, name: str) -> None:
+        """Notes a missing field."""
+        if name not in self.values:
+            self._add(name, Invalid("Required, and missing."))
+
+    def refuse_unknown(self, known: Collection[str], *, what: str = "field") -> None:
+        """Notes each field that is not in `known`."""
+        for name in self.values:
+            if name not in known:
+                self._add(name, Invalid(f"Unknown {what}; known are: {', '.join(known) or 'none'}."))
+
+    def _add(self, name: str, error: Invalid) -> None:
+        self.codes.add(error.code)
+        if len(self.errors) < MAX_ERRORS:
+            self.errors.append(FieldError(f"/{escape(name)}{error.at}", str(error)))
+
+    def check(self) -> None:
+        """Ends the reading.
+
+        Raises:
+            Problem: something is wrong, with all that is.
+        """
+        if not self.errors:
+            return
+        code = self.codes.pop() if len(self.codes) == 1 else "invalid_request"
+        first = self.errors[0]
+        more = f" And {len(self.errors) - 1} more, see `errors`." if len(self.errors) > 1 else ""
+        raise Problem(code, f"{first.pointer}: {first.message}{more}", errors=self.errors)
+
+
+def boolean(value: Any) -> bool:
+    """A JSON true or false, and nothing that could be taken for one."""
+    if not isinstance(value, bool):
+        raise Invalid("Must be true or false.")
+    return value
+
+
+def text(max_chars: int) -> Callable[[Any], str]:
+    """A converter to a string of at most `max_chars` characters that PostgreSQL can hold."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Invalid("Must be a string.")
+        if len(value) > max_chars:
+            raise Invalid(f"Has {len(value):,} characters; {max_chars:,} are the most.")
+        if "\0" in value:
+            raise Invalid("Contains the character U+0000.")
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise Invalid("Contains half of a surrogate pair, which is no character.")
+        return value
+
+    return convert

@@ -1,0 +1,188 @@
+"""What every request goes through, outermost first: `observe`, `answer_problems`, `access`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_protocol import RequestPayloadError
+from structlog.contextvars import bound_contextvars
+
+from services.gateway import headers
+from services.gateway.access import KnownHosts, is_cross_site
+from services.gateway.metrics import Metrics
+from services.gateway.problems import CONTENT_TYPE, Problem, of_status
+from services.gateway.store import StoreUnavailable
+from services.gateway.submit import NotCommitted, Refused
+from services.gateway.waiting import TooManyWaiting
+
+log = structlog.get_logger(__name__)
+
+ProblemPage = Callable[[web.Request, Problem], web.Response]
+"""Renders a problem for a person."""
+
+TRACE: Final = web.RequestKey("trace", str)
+REQUEST_ID: Final = "X-Request-Id"
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: with that, browsers send `Origin: null` with our own form (Fetch, "append a request Origin").
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
+
+
+async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal handler: what every answer carries."""
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
+    response.headers[hdrs.SERVER] = "wordwatch"
+    trace = request.get(TRACE)
+    if trace is not None:
+        response.headers[REQUEST_ID] = trace
+
+
+def observe(new_id: Callable[[], UUID], metrics: Metrics) -> Middleware:
+    """Gives each request its trace id, a log line and its place in the metrics."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        trace = headers.trace(request.headers.getall(REQUEST_ID, [])) or new_id().hex
+        request[TRACE] = trace
+        began_s = time.perf_counter()
+        status = 499  # as nginx calls it: the caller left before the answer
+        with bound_contextvars(trace=trace):
+            try:
+                response = await handler(request)
+                status = response.status
+                return response
+            finally:
+                took_s = time.perf_counter() - began_s
+                method = request.method if request.method in _METHODS else "other"
+                metrics.request_seconds.labels(method, _route_of(request), str(status)).observe(took_s)
+                log.info(
+                    "request",
+                    method=request.method,
+                    path=request.rel_url.raw_path,
+                    status=status,
+                    took_ms=round(took_s * 1000, 1),
+                )
+
+    return middleware
+
+
+def _route_of(request: web.Request) -> str:
+    """The path with its variable parts as names, so that the metrics stay few."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource is not None else "none"
+
+
+def answer_problems(page: ProblemPage) -> Middleware:
+    """Answers whatever went wrong with problem details, or a page for people who asked for one."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            allow = error.headers.get(hdrs.ALLOW)
+            problem = of_status(error.status, error.reason, {} if allow is None else {hdrs.ALLOW: allow})
+        except Exception as error:  # the edge: one request's fault must not be another's
+            problem = problem_of(error)
+        return page(request, problem) if wants_page(request) else respond(problem)
+
+    return middleware
+
+
+def problem_of(error: Exception) -> Problem:
+    """What an exception means to the caller; one that nobody expected is logged."""
+    match error:
+        case Problem():
+            problem = error
+        case NotCommitted(check_id=check_id):
+            place: dict[str, str] = {hdrs.LOCATION: f"/api/v1/checks/{check_id}"}
+            detail = f"It may still become check {check_id}."
+            problem = Problem("not_committed", detail, headers=place, extra={"id": str(check_id)})
+        case Refused(outcome="idempotency_key_reused"):
+            problem = Problem("idempotency_key_reused", "This Idempotency-Key belongs to a request with another body.")
+        case Refused(outcome=outcome):
+            problem = Problem("refused", f"It was refused ({outcome}).")
+        case TooManyWaiting():
+            problem = Problem("too_many_waiting", "No request more can wait here now; nothing was recorded.")
+        case StoreUnavailable():
+            log.warning("database does not answer", error=str(error))
+            problem = Problem("database_unavailable", "Nothing can be looked up now. What was recorded is safe.")
+        case RequestPayloadError():
+            problem = Problem("bad_request", "The body is broken: it does not decode as its headers say.")
+        case _:
+            log.error("request failed", exc_info=error)
+            problem = Problem("internal", "The log tells more, under the X-Request-Id of this answer.")
+    return problem
+
+
+def respond(problem: Problem) -> web.Response:
+    """The problem as JSON."""
+    return web.Response(
+        body=problem.to_json(),
+        status=problem.kind.status,
+        headers=problem.all_headers(),
+        content_type=CONTENT_TYPE,
+    )
+
+
+def wants_page(request: web.Request) -> bool:
+    """Whether a person looks at this with a browser."""
+    return not request.path.startswith("/api/") and "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def access(known: KnownHosts) -> Middleware:
+    """Refuses unknown Host names, and changes asked for by pages of other sites."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        hosts = request.headers.getall(hdrs.HOST, [])
+        authority = hosts[0] if len(hosts) == 1 else ""
+        if not known.knows(authority):
+            raise Problem("unknown_host", f"The request was addressed to {authority[:300]!r}.")
+        if is_cross_site(
+            request.method,
+            origins=request.headers.getall(hdrs.ORIGIN, []),
+            fetch_sites=request.headers.getall("Sec-Fetch-Site", []),
+            authority=authority,
+            known=known,
+        ):
+            raise Problem("cross_site_request", "Its Origin or Sec-Fetch-Site header names another site.")
+        return await handler(request)
+
+    return middleware
+
+
+async def read_body(request: web.Request, *, timeout_s: float = 30.0) -> bytes:
+    """The whole body; its size is bounded by the application.
+
+    Raises:
+        Problem: `request_timeout`.
+        web.HTTPRequestEntityTooLarge: it is larger than the application takes.
+    """
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await request.read()
+    except TimeoutError:
+        raise Problem("request_timeout", f"The body was not complete after {timeout_s:g} s.") from None

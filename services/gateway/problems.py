@@ -1,0 +1,181 @@
+"""What can go wrong with a request, as RFC 9457 problem details: one table for answers and for their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from shared.errors import ERRORS
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemKind:
+    """One row of the table.
+
+    Attributes:
+        code: stable name; its page is `/docs/problems/<code>`.
+        status: HTTP status of the answer.
+        title: what happened, in a few words.
+        hint: what whoever asked can do about it.
+        retry_after_s: pause to suggest, in seconds, where trying again makes sense.
+    """
+
+    code: str
+    status: int
+    title: str
+    hint: str
+    retry_after_s: int | None = None
+
+
+_KINDS: Final = (
+    ProblemKind(
+        "bad_request",
+        400,
+        "The request could not be read",
+        "Compare it with what HTTP and the description of the API ask for.",
+    ),
+    ProblemKind(
+        "invalid_json", 400, "The body is not JSON", "Send one JSON value, in UTF-8 without a byte order mark."
+    ),
+    ProblemKind(
+        "invalid_idempotency_key",
+        400,
+        "The Idempotency-Key can't be used",
+        "Send one key of 1 to 255 printable ASCII characters; a random UUID is a good one.",
+    ),
+    ProblemKind(
+        "cross_site_request",
+        403,
+        "The request came from another site's page",
+        "Pages of other sites may not change anything here. A program that is not a browser sends no Origin header.",
+    ),
+    ProblemKind(
+        "not_found", 404, "There is nothing here", "Look for a typing error in the address; it may be deleted."
+    ),
+    ProblemKind("method_not_allowed", 405, "This can't be done here", "The Allow header names what can be done."),
+    ProblemKind("request_timeout", 408, "The body did not arrive in time", "Send it again, on a better connection."),
+    ProblemKind("body_too_large", 413, "The body is too large", "A JSON body may have 1 MiB."),
+    ProblemKind(
+        "unsupported_media_type",
+        415,
+        "The body is of a type that is not taken here",
+        "Send JSON with Content-Type: application/json, and forms URL-encoded.",
+    ),
+    ProblemKind(
+        "unknown_host",
+        421,
+        "wordwatch does not go by this name here",
+        "Its operator can add the name to WORDWATCH_PUBLIC_HOSTS. Loopback names always work.",
+    ),
+    ProblemKind(
+        "invalid_request", 422, "The request is not valid", "`errors` names each field that has to change, and why."
+    ),
+    ProblemKind(
+        "idempotency_key_reused",
+        422,
+        "The Idempotency-Key was used with another body",
+        "Make a fresh key for each new request; keep it only to repeat the very same one.",
+    ),
+    ProblemKind(
+        "refused",
+        422,
+        "The request could not be stored",
+        "Something in it is more than the database takes; simplify it.",
+    ),
+    ProblemKind("internal", 500, "wordwatch made a mistake of its own", "Please report it with the X-Request-Id."),
+    ProblemKind(
+        "not_committed",
+        503,
+        "The request could not be recorded in time",
+        "It may still be, under the id given here: look there before asking again.",
+        5,
+    ),
+    ProblemKind("too_many_waiting", 503, "Too many requests are waiting", "Try again in a moment.", 2),
+    ProblemKind("database_unavailable", 503, "The database does not answer", "Try again in a moment.", 5),
+)
+PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType({kind.code: kind for kind in _KINDS})
+
+_BY_STATUS: Final = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One invalid field.
+
+    Attributes:
+        pointer: JSON Pointer (RFC 6901) to it; of a query parameter, `/` and its name.
+        message: what is wrong, a sentence.
+    """
+
+    pointer: str
+    message: str
+
+
+@dataclass(eq=False)
+class Problem(Exception):
+    """A request that ends with a problem instead of an answer.
+
+    Attributes:
+        code: a key of `PROBLEMS`, or of the table of checks' errors (answered with 422).
+        detail: what happened this time, a sentence.
+        errors: every invalid field.
+        headers: further headers of the answer.
+        extra: further members of the JSON object.
+    """
+
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> ProblemKind:
+        """Its row of the table."""
+        return kind_of(self.code)
+
+    def to_json(self) -> bytes:
+        """The problem as RFC 9457 has it."""
+        kind = self.kind
+        return msgspec.json.encode(
+            {
+                "type": f"/docs/problems/{kind.code}",
+                "title": kind.title,
+                "status": kind.status,
+                "detail": self.detail,
+                "code": kind.code,
+                "errors": list(self.errors),
+                **self.extra,
+            }
+        )
+
+    def all_headers(self) -> dict[str, str]:
+        """The headers that go with it."""
+        retry_after_s = self.kind.retry_after_s
+        return {**({} if retry_after_s is None else {"Retry-After": str(retry_after_s)}), **self.headers}
+
+
+def kind_of(code: str) -> ProblemKind:
+    """The row of `code`. A reason why a check has no count is a 422 where it is seen before there is a check."""
+    known = PROBLEMS.get(code)
+    if known is not None:
+        return known
+    error = ERRORS[code]
+    return ProblemKind(code, 422, error.sentence.rstrip("."), error.hint)
+
+
+def of_status(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem for an HTTP status that the web framework came up with."""
+    code = _BY_STATUS.get(status, "bad_request" if status < 500 else "internal")
+    return Problem(code, reason, headers=headers or {})

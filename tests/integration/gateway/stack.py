@@ -1,0 +1,156 @@
+"""A gateway as it runs in production, against a real PostgreSQL, nsqd and recorder, in this process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+
+from services.gateway import app as gateway
+from services.recorder import app as recorder
+from shared import messages, topics
+from shared.clock import utc_now
+from shared.messages import AttemptError, AttemptFinished, Counted, FetcherHere, PageFacts
+from shared.nsq.lookup import Lookup
+from shared.nsq.producer import Producer
+from shared.service import Service
+from shared.settings import Settings
+from tests.integration.servers import Nsqd, eventually, free_port
+
+CHECKS = "/api/v1/checks"
+DEADLINE_S = 10.0
+
+
+class Stack:
+    """What a test of the gateway needs. `url` is the gateway's, `http` a session for it."""
+
+    def __init__(self, database_url: str, nsqd: Nsqd) -> None:
+        self.database_url = database_url
+        self.nsqd = nsqd
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = aiohttp.ClientSession(self.url)
+        self._lookup = Lookup((), (nsqd.tcp,), nsqd_http=(nsqd.http,))
+        self._producer = Producer(lookup=self._lookup, provision=topics.DURABLE)
+
+    @asynccontextmanager
+    async def gateway(self, **settings: Any) -> AsyncIterator[Service]:
+        """Runs a gateway until the context ends; by itself it must not."""
+        given: dict[str, Any] = {
+            "port": self.port,
+            "database_url": self.database_url,
+            "nsqd": (self.nsqd.tcp,),
+        } | settings
+        async with _running("gateway", gateway.run, Settings(**given)) as service:
+            yield service
+
+    @asynccontextmanager
+    async def recorder(self) -> AsyncIterator[Service]:
+        """Runs a recorder likewise."""
+        config = Settings(database_url=self.database_url, nsqd=(self.nsqd.tcp,), retry_base_s=60.0)
+        async with _running("recorder", recorder.run, config) as service:
+            yield service
+
+    async def __aenter__(self) -> "Stack":
+        await self._lookup.start()
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.close()
+        await self._producer.stop(DEADLINE_S)
+        await self._lookup.stop()
+
+    async def report(self, report: messages.Report) -> None:
+        """Publishes what a fetcher would."""
+        await self._producer.publish(topics.RESULTS.name, messages.encode(report))
+
+    async def fetchers_are_there(self) -> None:
+        """Makes the recorder believe that checks can be given out."""
+        await self.report(FetcherHere(fetcher="f-1", version="0.1.0", at=utc_now(), capacity=64, finished_last_s=3))
+        await eventually(self._sees_fetcher, what="the fetcher is recorded")
+
+    async def _sees_fetcher(self) -> bool:
+        return bool(await self.ask("SELECT count(*) FROM fetchers"))
+
+    async def ask(self, sql: str, *arguments: object) -> Any:
+        """Asks the database itself, as its superuser, for one value."""
+        connection = await asyncpg.connect(self.database_url)
+        try:
+            return await connection.fetchval(sql, *arguments)
+        finally:
+            await connection.close()
+
+    async def post(
+        self, body: Any = None, *, headers: Mapping[str, str] | None = None, status: int | None = 202, **fields: Any
+    ) -> dict[str, Any]:
+        """Asks for a check and returns the answer's JSON."""
+        async with self.http.post(CHECKS, json=body or fields, headers=headers) as answer:
+            text = await answer.text()
+            assert status in (None, answer.status), f"{answer.status}: {text}"
+            return dict(await answer.json(content_type=None))
+
+    async def get(self, path: str, *, status: int = 200) -> dict[str, Any]:
+        """Gets JSON."""
+        async with self.http.get(path) as answer:
+            text = await answer.text()
+            assert answer.status == status, f"{answer.status}: {text}"
+            return dict(await answer.json(content_type=None))
+
+    async def finish(
+        self,
+        check: Mapping[str, Any],
+        *,
+        counted: Counted | None = None,
+        error: AttemptError | None = None,
+        facts: PageFacts | None = None,
+        took_ms: int = 182,
+    ) -> None:
+        """Reports the outcome of the check's first attempt, which must have been claimed."""
+        at = utc_now()
+        await self.report(
+            AttemptFinished(
+                check_id=UUID(check["id"]),
+                attempt=1,
+                run=1,
+                host=check["url"].split("/")[2],
+                fetcher="f-1",
+                started_at=at - timedelta(milliseconds=took_ms),
+                finished_at=at,
+                counted=counted,
+                error=error,
+                facts=facts or PageFacts(http_status=200),
+            )
+        )
+
+    async def finished(self, check: Mapping[str, Any], **how: Any) -> dict[str, Any]:
+        """Reports an outcome and returns the check once it is final."""
+        await self.finish(check, **how)
+        await eventually(lambda: self._is_final(check["id"]), what="the check is final")
+        return await self.get(f"{CHECKS}/{check['id']}")
+
+    async def _is_final(self, check_id: str) -> bool:
+        return (await self.get(f"{CHECKS}/{check_id}"))["status"] in messages.FINAL
+
+
+@asynccontextmanager
+async def _running(name: str, work: Any, config: Settings) -> AsyncIterator[Service]:
+    service = Service(name, config)
+    running = asyncio.create_task(service.run(work))
+    try:
+        await eventually(lambda: running.done() or _is_ready(service), what=f"{name} is ready")
+        assert not running.done(), f"{name} ended with {running.result()}"
+        yield service
+    finally:
+        service.stopping.set()
+        async with asyncio.timeout(30):
+            code = await running
+    assert code == 0, f"{name} ended with {code}"
+
+
+def _is_ready(service: Service) -> bool:
+    return len(service.needs) >= 3 and all(service.readiness().values())

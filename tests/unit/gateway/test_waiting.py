@@ -1,0 +1,158 @@
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+
+from services.gateway.waiting import Found, TooManyWaiting, Waiting
+from shared.ids import new_id
+from shared.messages import ChangedCheck, CommandOutcome, Recorded, Status
+
+
+class Database:
+    """Remembers what it is asked, and answers what it was told to."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[set[UUID], set[UUID]]] = []
+        self.questions: asyncio.Queue[int] = asyncio.Queue()
+        self.checks: dict[UUID, Status] = {}
+        self.outcomes: list[CommandOutcome] = []
+        self.down = False
+
+    async def look_up(self, checks: Sequence[UUID], commands: Sequence[UUID]) -> Found:
+        self.asked.append((set(checks), set(commands)))
+        self.questions.put_nowait(len(self.asked))
+        if self.down:
+            raise ConnectionError("down")
+        known = {one: self.checks[one] for one in checks if one in self.checks}
+        return Found(known, [outcome for outcome in self.outcomes if outcome.id in commands])
+
+
+def _waiting(database: Database, most: int = 10) -> Waiting:
+    return Waiting(database.look_up, unavailable=ConnectionError, most=most, look_every_s=0.001)
+
+
+async def _in_time(waited: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(5):
+        await waited
+
+
+@pytest.fixture
+def database() -> Database:
+    return Database()
+
+
+async def test_a_hint_wakes_who_waits_for_the_check(database: Database) -> None:
+    waiting = _waiting(database)
+    check, other = new_id(), new_id()
+    with waiting.interest(check) as ticket:
+        waited = asyncio.create_task(ticket.final())
+        for status in ("queued", "running", "done"):
+            await asyncio.sleep(0)
+            assert not waited.done()
+            waiting.hint(
+                Recorded(checks=(ChangedCheck(id=other, status="done"), ChangedCheck(id=check, status=status)))
+            )
+        await _in_time(waited)
+    assert database.asked == []
+
+
+async def test_a_hint_wakes_who_waits_for_the_command(database: Database) -> None:
+    waiting = _waiting(database)
+    check, command, holder = new_id(), new_id(), new_id()
+    with waiting.interest(check, command) as ticket:
+        waited = asyncio.create_task(ticket.settled())
+        waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="repeated", check_id=holder),)))
+        await _in_time(waited)
+        assert ticket.outcome is not None
+        assert ticket.outcome.check_id == holder
+
+
+async def test_that_a_command_was_applied_is_told_by_its_check(database: Database) -> None:
+    waiting = _waiting(database)
+    check, command = new_id(), new_id()
+    with waiting.interest(check, command) as ticket:
+        waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="applied", check_id=check),)))
+        assert not ticket.is_settled
+        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="queued"),)))
+        assert ticket.is_settled
+
+
+async def test_everything_is_looked_up_in_one_question_and_only_while_somebody_waits(database: Database) -> None:
+    waiting = _waiting(database)
+    running = asyncio.create_task(waiting.run())
+    first, second, command = new_id(), new_id(), new_id()
+    await asyncio.sleep(0.01)
+    assert database.asked == []
+    with waiting.interest(first), waiting.interest(second, command) as ticket:
+        database.checks[first] = "queued"
+        database.outcomes.append(CommandOutcome(id=command, outcome="expired"))
+        await _in_time(asyncio.create_task(ticket.settled()))
+    assert database.asked[0] == ({first, second}, {command})
+    questions = len(database.asked)
+    await asyncio.sleep(0.01)
+    assert len(database.asked) <= questions + 1
+    running.cancel()
+    assert len(waiting) == 0
+
+
+async def test_what_is_known_is_not_asked_again(database: Database) -> None:
+    waiting = _waiting(database)
+    final, settled, command = new_id(), new_id(), new_id()
+    with waiting.interest(final), waiting.interest(settled, command):
+        waiting.hint(
+            Recorded(checks=(ChangedCheck(id=final, status="done"), ChangedCheck(id=settled, status="running")))
+        )
+        running = asyncio.create_task(waiting.run())
+        await database.questions.get()
+        running.cancel()
+    assert database.asked[0] == ({settled}, set())
+
+
+async def test_a_database_that_is_down_is_asked_again(database: Database) -> None:
+    waiting = _waiting(database)
+    running = asyncio.create_task(waiting.run())
+    check = new_id()
+    database.down = True
+    with waiting.interest(check) as ticket:
+        while await database.questions.get() < 3:
+            pass
+        database.down = False
+        database.checks[check] = "failed"
+        await _in_time(asyncio.create_task(ticket.final()))
+    assert not running.done()
+    running.cancel()
+
+
+async def test_a_late_answer_does_not_undo_a_final_state(database: Database) -> None:
+    waiting = _waiting(database)
+    check = new_id()
+    with waiting.interest(check) as ticket:
+        for status in ("done", "running"):
+            waiting.hint(Recorded(checks=(ChangedCheck(id=check, status=status),)))
+        assert ticket.status == "done"
+
+
+async def test_there_is_room_for_so_many(database: Database) -> None:
+    waiting = _waiting(database, most=2)
+    check = new_id()
+    with waiting.interest(check), waiting.interest(check):
+        assert len(waiting) == 2
+        with pytest.raises(TooManyWaiting), waiting.interest(check):
+            pytest.fail("there is no room")
+    with waiting.interest(check):
+        assert len(waiting) == 1
+
+
+async def test_a_stop_ends_the_waiting_for_final_states_but_not_for_commands(database: Database) -> None:
+    waiting = _waiting(database)
+    with waiting.interest(new_id()) as before, waiting.interest(new_id(), new_id()) as submitting:
+        final, settled = asyncio.create_task(before.final()), asyncio.create_task(submitting.settled())
+        await asyncio.sleep(0)
+        waiting.stop()
+        await _in_time(final)
+        assert not before.is_final
+        with waiting.interest(new_id()) as after:
+            await _in_time(asyncio.create_task(after.final()))
+        assert not settled.done()
+        settled.cancel()
