@@ -1,0 +1,69 @@
+# The ways to run and test wordwatch with no container. Each target first sets up what it needs (deploy/local/setup.py).
+# Settings are WORDWATCH_* environment variables; `make run WORDWATCH_PORT=9000` works too.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# The Python (3.11 or later) to make the virtual environment with.
+PYTHON ?= python3
+# Which process's logs to follow; empty: all.
+service ?=
+
+# Recipes `exec`, so that a signal for make reaches the program and not a shell that would leave it behind.
+
+# A user's own settings of Python are not meant for this one.
+unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
+
+SETUP = "$(PYTHON)" deploy/local/setup.py --home "$${WORDWATCH_HOME:-}" --tools "$${WORDWATCH_TOOLS:-}"
+RUNNER = $(SETUP) -- -m deploy.local
+# What only looks at a running stack needs nothing that the set-up brings.
+CONTROL = "$(PYTHON)" deploy/local/setup.py --bare -- -m deploy.local
+DEV = $(SETUP) --dev --
+
+.PHONY: help run demo scale ps logs stop test lint format lock clean
+
+help: ## List these targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+run: ## Start everything on this machine, in the foreground; Ctrl-C stops it
+	@exec $(RUNNER) run
+
+demo: ## Count words on the sample site, or: make demo URL=example.org WORDS="python;open source"
+	@exec $(RUNNER) demo --url "$${URL:-}" --words "$${WORDS:-}"
+
+scale: ## Change how many fetchers run: make scale fetcher=4
+	@exec $(CONTROL) scale $(filter-out WORDWATCH_% PYTHON=%,$(MAKEOVERRIDES))
+
+ps: ## Show what runs
+	@exec $(CONTROL) ps
+
+logs: ## Follow the logs of all processes, or of one: make logs service=fetcher
+	@exec $(CONTROL) logs --service "$(service)"
+
+stop: ## Stop what `make run` started, from another terminal
+	@exec $(CONTROL) stop
+
+test: lint ## Everything that CI runs: lint, types, all tests
+	@exec $(DEV) -m pytest
+
+lint: ## Check style, types and the rules about imports
+	@exec $(DEV) -m ruff check .
+	@exec $(DEV) -m ruff format --check .
+	@exec $(DEV) -m mypy
+	@exec $(DEV) -c "from importlinter.cli import lint_imports_command as main; main()"
+
+format: ## Put the code into the house's form
+	@exec $(DEV) -m ruff format .
+	@exec $(DEV) -m ruff check --fix .
+
+lock: ## Choose the versions of all packages anew (UPGRADE=1: the newest), with hashes
+	@$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.lock
+	@$(LOCK) pyproject.toml --extra local -c requirements/dev.lock -o requirements/run.lock
+	@$(LOCK) pyproject.toml -c requirements/dev.lock -o requirements/services.lock
+	@$(LOCK) requirements/go.in -o requirements/go.lock
+
+LOCK = $(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+clean: ## Stop what runs, and remove all local state, the database too
+	@exec $(CONTROL) clean

@@ -1,0 +1,42 @@
+"""Ctrl-C, SIGTERM and SIGHUP, turned into one KeyboardInterrupt, at a moment when it does no harm."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupts:
+    """Counts the requests to stop: the first raises KeyboardInterrupt in the main thread, the others only count."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._held = 0
+        self._raised = False
+
+    def install(self) -> None:
+        """Takes over the signals of this process."""
+        for number in _SIGNALS:
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        self._raise_if_due()
+
+    def _raise_if_due(self) -> None:
+        if self.count and not self._held and not self._raised:
+            self._raised = True
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def held(self, *, for_good: bool = False) -> Iterator[None]:
+        """Lets the block run to its end undisturbed; what came meanwhile is raised after it, or never if `for_good`."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            if not for_good:
+                self._held -= 1
+        self._raise_if_due()
