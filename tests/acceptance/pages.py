@@ -1,0 +1,59 @@
+"""Pages with known counts, under many loopback addresses: so many hosts, and none of them hammered."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+HOSTS = tuple(f"127.0.{n // 50}.{n % 50 + 10}" for n in range(150))
+
+
+def count_of(number: int) -> int:
+    """How often page `number` says python where a reader sees it."""
+    return number % 7
+
+
+def html_of(number: int) -> str:
+    """Page `number`: the words that count, and others that must not."""
+    seen = " and ".join(["<b>py</b>thon"] * count_of(number))
+    return (
+        f"<!DOCTYPE html><title>python {number}</title><p>{seen}</p><p hidden>python</p>"
+        f"<script>python</script><p>pythonic, no. {number}</p>"
+    )
+
+
+@dataclass
+class Site:
+    """A site that serves `/<number>` on each of `HOSTS`, and counts who asks for what."""
+
+    port: int
+    delay_s: float = 0.05
+    hits: dict[int, int] = field(default_factory=dict)
+
+    def url(self, number: int) -> str:
+        return f"http://{HOSTS[number % len(HOSTS)]}:{self.port}/{number}"
+
+    async def serve(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["number"])
+        self.hits[number] = self.hits.get(number, 0) + 1
+        await asyncio.sleep(self.delay_s)
+        return web.Response(text=html_of(number), content_type="text/html")
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    """Serves until the block ends."""
+    pages = Site(port=random.randint(20_000, 31_000))
+    app = web.Application()
+    app.add_routes([web.get(r"/{number:\d+}", pages.serve)])
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        for host in HOSTS:
+            await web.TCPSite(runner, host, pages.port, reuse_address=True).start()
+        yield pages
+    finally:
+        await runner.cleanup()
