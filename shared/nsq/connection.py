@@ -138,7 +138,7 @@ class Connection:
         try:
             async with self._deadline("connect", self.options.connect_timeout_s):
                 await self._wire.connect()
-                answer = await self._wire.identify()
+                self._take_identity(await self._wire.identify())
         except OSError as error:
             self.abort(f"can't connect: {error}")
             raise ConnectionLost(f"{self.address}: can't connect: {error}") from error
@@ -148,7 +148,6 @@ class Connection:
         except BaseException:
             self.abort("connecting was given up")
             raise
-        self._take_identity(answer)
         self._look()
 
     def _take_identity(self, answer: Any) -> None:
@@ -192,7 +191,8 @@ class Connection:
         limit_s = self.options.operation_timeout_s if timeout_s is None else timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                await writer.drain_below_high_water()
+                if writer.is_full:
+                    await writer.wait_not_full()
                 await self._wire.execute(name, *args, data=data)
         except TimeoutError as error:
             self.doubtful = True

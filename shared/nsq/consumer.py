@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import structlog
 from ansq.tcp.types import NSQMessageSchema
@@ -24,7 +25,8 @@ __all__ = ["Consumer", "Handler", "Message"]
 log = structlog.get_logger(__name__)
 
 Handler = Callable[[Message], Awaitable[None] | None]
-"""Takes a message. A plain function is called as the message is read; a coroutine function gets a task."""
+"""Takes a message. A coroutine function gets a task; a plain function is called as the message is read, and must not
+raise: that would end the consumer."""
 
 _CLOSE_S = 1.0
 _MAX_TICK_S = 0.25
@@ -86,14 +88,7 @@ class Consumer:
         self._idle_s = idle_s
         self._clock = clock
         self._rng = rng or random.Random()  # noqa: S311 - jitter
-        given = options or ConnectionOptions()
-        self._options = ConnectionOptions(
-            client_name=given.client_name,
-            heartbeat_s=given.heartbeat_s,
-            msg_timeout_s=msg_timeout_s,
-            connect_timeout_s=given.connect_timeout_s,
-            operation_timeout_s=given.operation_timeout_s,
-        )
+        self._options = replace(options or ConnectionOptions(), msg_timeout_s=msg_timeout_s)
         self._metrics = metrics or Metrics()
         self._channel_metrics = ChannelMetrics(self._metrics, topic, channel)
         self._subscriptions: dict[Connection, Subscription] = {}

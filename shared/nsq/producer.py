@@ -161,8 +161,8 @@ class Producer:
             log.warning("publishes given up", count=self._outstanding)
         self._pool.close()  # only now: what is under way may need another connection
         await asyncio.gather(*(connection.close(timeout_s=_CLOSE_S) for connection in list(self._live)))
-        await self._background.stop()
         self._metrics.outstanding.remove(self._count)
+        await self._background.stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -237,7 +237,7 @@ class Producer:
         loop = asyncio.get_running_loop()
         failure: NsqError | None = None
         while True:
-            connection = self._pick() or await self._wait_live(deadline_s, failure)
+            connection = self._pick() or await self._wait_live(topic, deadline_s, failure)
             left_s = deadline_s - loop.time()
             # With another nsqd to turn to, one that does not answer is not given the whole time.
             limit_s = left_s / 2 if len(self._live) > 1 and failure is None else left_s
@@ -273,14 +273,14 @@ class Producer:
                 doubtful = doubtful or connection
         return doubtful
 
-    async def _wait_live(self, deadline_s: float, failure: NsqError | None) -> Connection:
+    async def _wait_live(self, topic: str, deadline_s: float, failure: NsqError | None) -> Connection:
         try:
             async with asyncio.timeout_at(deadline_s):
                 while (connection := self._pick()) is None:
                     self._up.clear()
                     await self._up.wait()
         except TimeoutError as error:
-            self._metrics.publish_errors.labels("", NoConnection.__name__).inc()
+            self._metrics.publish_errors.labels(topic, NoConnection.__name__).inc()
             raise NoConnection(f"no nsqd to publish to (last: {failure})") from error
         return connection
 

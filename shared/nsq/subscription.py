@@ -129,4 +129,5 @@ class Subscription:
         message = self.in_flight.get(words[1]) if len(words) > 1 else None
         log.warning("nsqd refused", code=error.code, text=error.text, nsqd=self.connection.address, topic=self.topic)
         if isinstance(error, TouchFailed) and message is not None:
+            message.owned_until = self.clock()  # unlike with a connection that broke, somebody else may have it now
             self.lose(message)

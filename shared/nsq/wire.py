@@ -98,13 +98,14 @@ class TickWriter(asyncio.StreamWriter):
         super().write_eof()
 
     @property
-    def unsent_bytes(self) -> int:
-        """What has not reached the socket."""
-        return self._pending_bytes + self.transport.get_write_buffer_size()
+    def is_full(self) -> bool:
+        """Whether so much is on its way to the socket that a writer has to wait."""
+        unsent_bytes = self._pending_bytes + self.transport.get_write_buffer_size()
+        return unsent_bytes > _HIGH_WATER_BYTES and not self.transport.is_closing()
 
-    async def drain_below_high_water(self) -> None:
-        """Waits while too much is on its way; wakers look again, so that they do not all rush in at once."""
-        while self.unsent_bytes > _HIGH_WATER_BYTES and not self.transport.is_closing():
+    async def wait_not_full(self) -> None:
+        """Waits for room; who wakes looks again, so that writers do not all rush in at once."""
+        while self.is_full:
             self.flush()
             await self.drain()
 

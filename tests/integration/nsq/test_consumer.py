@@ -258,6 +258,22 @@ def _ready_count(nsqd: Nsqd) -> int:
     return sum(client["ready_count"] for client in channel_stats(nsqd)["clients"])
 
 
+async def test_a_handler_that_breaks_the_rules_ends_the_consumer(nsqd: Nsqd) -> None:
+    def refuse(_: Message) -> None:
+        raise LookupError("a plain function must not")
+
+    async with producing(nsqd.tcp) as producer, Lookup((), (nsqd.tcp,)) as lookup:
+        consumer = Consumer(
+            topic=TOPIC, channel=CHANNEL, lookup=lookup, max_in_flight=5, handler=refuse, auto_finish=False
+        )
+        running = asyncio.create_task(consumer.run())
+        await producer.publish(TOPIC, b"x")
+        async with asyncio.timeout(5):
+            with pytest.raises(ExceptionGroup) as caught:
+                await running
+        assert caught.group_contains(LookupError, match="must not")
+
+
 async def test_with_fewer_than_one_each_the_nsqds_take_turns(two_nsqds: tuple[Nsqd, Nsqd]) -> None:
     first, second = two_nsqds
     inbox = Inbox()
