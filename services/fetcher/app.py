@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import resource
 from concurrent.futures import ThreadPoolExecutor
 
 from services.fetcher.counting import UnsupportedType, kind_of
@@ -33,6 +34,7 @@ LEAVE_WITHIN_S = 1.0
 async def run(service: Service) -> None:
     """Runs until the service stops; what is in hand is finished, or handed back."""
     config = service.config
+    _allow_many_connections()
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     outbox = Outbox(producer, fetcher=service.instance, timeout_s=PUBLISH_WITHIN_S)
@@ -78,6 +80,12 @@ async def run(service: Service) -> None:
         await asyncio.gather(*running, return_exceptions=True)
         await service.cancel_tasks()
     executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _allow_many_connections() -> None:
+    """Idle connections to many hosts stay open for some seconds: the usual limit of 1,024 files is soon reached."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _allow(config: Settings) -> AllowList:

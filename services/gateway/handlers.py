@@ -19,7 +19,7 @@ from services.gateway.store import Store
 from services.gateway.submit import NotCommitted, Submitter
 from services.gateway.views import CheckList, CheckView
 from services.gateway.waiting import Ticket, TooManyWaiting, Waiting
-from shared.version import VERSION
+from shared.version import RULE_VERSION, VERSION
 
 API: Final = "/api/v1"
 LIST_OF_CHECKS: Final = "checks"
@@ -132,7 +132,7 @@ class Api:
     async def show_version(self, request: web.Request) -> web.Response:
         """`GET /version`."""
         no_parameters(request.query.items())
-        return _json({"version": VERSION, "api": "v1"})
+        return _json({"version": VERSION, "api": "v1", "rule_version": RULE_VERSION})
 
 
 def parse_id(text: str) -> UUID | None:

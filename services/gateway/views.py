@@ -63,7 +63,7 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None
     finished_at: datetime | None
     duration_ms: int | None
-    timings_ms: dict[str, int] | None
+    timings_ms: dict[str, int | None] | None
 
     @property
     def is_final(self) -> bool:
@@ -152,6 +152,7 @@ def _duration_ms(started_at: datetime | None, finished_at: datetime | None) -> i
     return round((finished_at - started_at).total_seconds() * 1000)
 
 
-def _in_order(timings: dict[str, int]) -> dict[str, int]:
-    known = [phase for phase in PHASES if phase in timings]
-    return {phase: timings[phase] for phase in [*known, *sorted(timings.keys() - set(known))]}
+def _in_order(timings: dict[str, int]) -> dict[str, int | None]:
+    """All phases, null for one that was not reached or not needed; then those of a newer fetcher."""
+    newer = sorted(timings.keys() - set(PHASES))
+    return {phase: timings.get(phase) for phase in [*PHASES, *newer]}

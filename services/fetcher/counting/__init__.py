@@ -1,7 +1,7 @@
 """From the bytes of a page to counts: pure functions, without I/O. The rule is docs/counting.md."""
 
 from services.fetcher.counting.kinds import Kind, UnsupportedType, kind_of
-from services.fetcher.counting.page import RULE_VERSION, PageCount, count_page
+from services.fetcher.counting.page import PageCount, count_page
 from shared.messages import Question, Snippet
 
-__all__ = ["RULE_VERSION", "Kind", "PageCount", "Question", "Snippet", "UnsupportedType", "count_page", "kind_of"]
+__all__ = ["Kind", "PageCount", "Question", "Snippet", "UnsupportedType", "count_page", "kind_of"]

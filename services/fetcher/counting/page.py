@@ -16,10 +16,8 @@ from services.fetcher.counting.prepared import Prepared
 from services.fetcher.counting.snippets import PER_WORD, Span, show
 from services.fetcher.counting.visible_text import VisibleText, one_line, read_html
 from shared.messages import Question, Snippet
+from shared.version import RULE_VERSION
 from shared.wording import prepare_query
-
-RULE_VERSION: Final = 1
-"""Version of the rule in docs/counting.md. It is stored with each count, and changes when any count could."""
 
 _TITLE_WITHIN_CHARS: Final = 65_536
 

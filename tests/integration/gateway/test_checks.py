@@ -83,7 +83,11 @@ async def test_a_counted_check_tells_what_was_found(stack: Stack) -> None:
     assert shown["error"] is None
     assert shown["redirects"] == ["https://example.org/about/"]
     assert (shown["title"], shown["bytes"], shown["charset"]) == ("About", 48211, "utf-8")
-    assert list(shown["timings_ms"]) == ["dns", "connect", "parse"]
+    assert {name: ms for name, ms in shown["timings_ms"].items() if ms is not None} == {
+        "dns": 3,
+        "connect": 20,
+        "parse": 1,
+    }
     assert shown["duration_ms"] == 182
     assert shown["attempts"] == 1
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.version import VERSION
+from shared.version import RULE_VERSION, VERSION
 from tests.integration.gateway.stack import CHECKS, Stack
 from tests.integration.servers import Nsqd, Nsqlookupd, eventually
 
@@ -29,7 +29,7 @@ async def test_sigterm_ends_the_process_in_order(parts: Stack) -> None:
         async with asyncio.timeout(20):
             while b"gateway open" not in (line := await process.stderr.readline()):
                 assert line, "it ended"
-        assert await parts.get("/api/v1/version") == {"version": VERSION, "api": "v1"}
+        assert await parts.get("/api/v1/version") == {"version": VERSION, "api": "v1", "rule_version": RULE_VERSION}
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(20):
             rest = await process.stderr.read()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from services.fetcher.counting import RULE_VERSION, Question, count_page
+from services.fetcher.counting import Question, count_page
 from shared.messages import Scope
+from shared.version import RULE_VERSION
 from shared.wording import is_empty_query
 
 

@@ -58,7 +58,8 @@ def test_words_stand_in_the_order_asked_for() -> None:
 def test_phases_stand_in_the_order_in_which_they_happen() -> None:
     view = check_view(a_row(timings_ms='{"dns": 1, "new": 9, "parse": 2, "connect": 3, "first_byte": 0}'))
     assert view.timings_ms is not None
-    assert list(view.timings_ms) == ["dns", "connect", "first_byte", "parse", "new"]
+    assert list(view.timings_ms) == ["dns", "connect", "tls", "first_byte", "download", "parse", "count", "new"]
+    assert [view.timings_ms[phase] for phase in ("first_byte", "tls")] == [0, None]
 
 
 def test_duration_is_from_start_to_finish() -> None:

@@ -1,5 +1,6 @@
 -- The claim, and what belongs to it. Every statement of a plpgsql function takes a snapshot of its own under
--- READ COMMITTED: what is counted after a lock was waited for is what the lock's last holder left.
+-- READ COMMITTED: what is counted after a lock was waited for is what the lock's last holder left. Plans are kept over
+-- calls: making one takes longer than the claim of a lone check, and index look-ups are right for sets of any size here.
 
 -- How many more checks may be released: twice what the fetchers seen in the last 10 s can hold, or what they
 -- finished in the last second where that is more, less what is out already.
@@ -12,7 +13,8 @@ $$;
 -- Sets, for hosts whose rows the transaction holds, when they may start next and when a scheduler is to look at
 -- them again: not before something is due, a slot is free, and the pace allows a start at most 1 s ahead.
 CREATE FUNCTION plan_hosts(p_hosts text[], p_concurrency integer, p_rate_per_s double precision)
-RETURNS void LANGUAGE sql AS $$
+RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
     WITH now AS MATERIALIZED (SELECT clock_timestamp() AS t),
     seen AS (
         SELECT h.host, l.last_bulk,
@@ -36,8 +38,8 @@ RETURNS void LANGUAGE sql AS $$
             greatest(s.due_interactive, now.t, s.slot_at, s.next_start_at - interval '1 s') END,
         wake_bulk = CASE WHEN s.due_bulk IS NOT NULL THEN
             greatest(s.due_bulk, now.t, s.slot_at, s.next_start_at - interval '1 s') END
-    FROM seen s, now WHERE h.host = s.host
-$$;
+    FROM seen s, now WHERE h.host = s.host;
+END $$;
 
 -- Locks hosts that have something to do now, those where a person waits first, the longest waiting before others.
 CREATE FUNCTION lock_due_hosts(p_most integer) RETURNS text[] LANGUAGE plpgsql AS $$
@@ -71,7 +73,8 @@ RETURNS TABLE (
     check_id uuid, attempt integer, run integer, url text, host text, words text[], scope text, whole_word boolean,
     case_sensitive boolean, bulk boolean, claimed_at timestamptz, not_before timestamptz, not_after timestamptz,
     lost integer, deaths integer, trace text)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp ROWS 50 AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET plan_cache_mode = force_generic_plan ROWS 50
+AS $$
 #variable_conflict use_column
 DECLARE
     v_room integer := least(p_most, free_capacity());
