@@ -12,6 +12,9 @@ from shared.settings import Settings
 
 MOST_PER_CLAIM = 500
 
+CLAIM = "SELECT * FROM claim_checks($1::text[], $2, $3, $4, $5, $6::text[])"
+"""Takes `claim_arguments`; gives rows for `from_row`."""
+
 
 def claim_arguments(config: Settings, hosts: list[str] | None, most: int = MOST_PER_CLAIM) -> tuple[Any, ...]:
     """The arguments of `claim_checks`; `hosts` None asks for whatever is due."""

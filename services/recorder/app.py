@@ -11,6 +11,7 @@ from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
 from shared import topics
 from shared.db import connect
+from shared.db.single import SingleConnection
 from shared.nsq.wiring import Wiring
 from shared.service import Service
 
@@ -19,8 +20,7 @@ log = structlog.get_logger(__name__)
 ROLE: connect.Role = "wordwatch_recorder"
 MAX_IN_FLIGHT = 1000  # per topic: two flushes' worth, so that one gathers while the other runs
 TOUCH_FOR_S = 600.0  # how long a database may be away before messages go back to nsqd
-LOCK_TIMEOUT_MS = 5_000
-STATEMENT_TIMEOUT_MS = 20_000
+PARAMETERS = {"lock_timeout": "5s", "statement_timeout": "20s", "idle_in_transaction_session_timeout": "20s"}
 PRUNE_EVERY_S = 60.0
 STOP_CONSUMERS_S = 15.0
 
@@ -31,19 +31,13 @@ async def run(service: Service) -> None:
     url = service.database_url()
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
 
-    async def open_connection() -> asyncpg.Connection:
-        connection = await connect.connect(url, role=ROLE)
-        await connection.execute(
-            f"SET lock_timeout = {LOCK_TIMEOUT_MS}; SET statement_timeout = {STATEMENT_TIMEOUT_MS};"
-            f"SET idle_in_transaction_session_timeout = {STATEMENT_TIMEOUT_MS}; SET application_name = 'recorder'"
-        )
-        return connection
-
+    parameters = PARAMETERS | {"application_name": service.instance}
+    database = SingleConnection(url, role=ROLE, parameters=parameters)
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     inbox = Inbox()
     recorder = Recorder(
-        inbox=inbox, producer=producer, connect=open_connection, config=config, metrics=Metrics(service.registry)
+        inbox=inbox, producer=producer, database=database, config=config, metrics=Metrics(service.registry)
     )
     consumers = {
         topic.name: nsq.consumer(
@@ -57,7 +51,7 @@ async def run(service: Service) -> None:
         service.supervise(recorder.run(), "recorder")
         service.supervise(_prune(url), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
-        service.needs |= {"database": recorder.ready, "nsqd": producer.ready}
+        service.needs |= {"database": database.is_open, "nsqd": producer.ready}
         service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
         await service.stopping.wait()
         await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in consumers.values()))

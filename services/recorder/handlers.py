@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import asyncpg
@@ -14,6 +14,7 @@ from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
 from services.recorder.store import Flush, Flushed, Item, Submission
 from shared import claims, messages, topics
+from shared.db.single import SingleConnection
 from shared.nsq.errors import NsqError
 from shared.nsq.message import Message
 from shared.nsq.producer import Producer
@@ -25,8 +26,6 @@ MOST_PER_FLUSH = 500
 FLUSH_WITHIN_S = 30.0
 PUBLISH_AGAIN_S = 1.0
 _PAUSE_MOST_S = 2.0
-
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +51,22 @@ class Recorder:
     """Flushes what the inbox holds, one set after another, for ever."""
 
     def __init__(
-        self, *, inbox: Inbox, producer: Producer, connect: Connect, config: Settings, metrics: Metrics
+        self, *, inbox: Inbox, producer: Producer, database: SingleConnection, config: Settings, metrics: Metrics
     ) -> None:
         self._inbox = inbox
         self._producer = producer
-        self._connect = connect
+        self._database = database
         self._config = config
         self._metrics = metrics
-        self._connection: asyncpg.Connection | None = None
-
-    def ready(self) -> bool:
-        """Whether a database connection is open."""
-        return self._connection is not None and not self._connection.is_closed()
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
         try:
-            await self._connected()
+            await self._database.get()
             while True:
                 await self.handle(await self._inbox.take(MOST_PER_FLUSH))
         finally:
-            self._disconnect()
+            self._database.drop()
 
     async def handle(self, taken: Sequence[Message]) -> None:
         """One set of messages: when this returns, all of them are finished or handed back."""
@@ -126,7 +120,7 @@ class Recorder:
         while True:
             try:
                 async with asyncio.timeout(FLUSH_WITHIN_S):
-                    connection = await self._connected()
+                    connection = await self._database.get()
                     return await Flush(connection, items, self._config, _jitter).run()
             except Exception as error:
                 if not faults.may_pass(error):
@@ -134,19 +128,9 @@ class Recorder:
                 attempt += 1
                 self._metrics.flush_retries.inc()
                 log.warning("flush failed, tried again", error=repr(error), size=len(items), attempt=attempt)
-                self._disconnect()
+                self._database.drop()
                 items = faults.perhaps_committed(items)
                 await asyncio.sleep(min(_PAUSE_MOST_S, 0.02 * 2 ** min(attempt, 10)) * _jitter())
-
-    async def _connected(self) -> asyncpg.Connection:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None
 
     async def _publish(self, done: Flushed) -> bool:
         """Publishes what the commit claimed. A redelivered submission has it published again if this fails."""

@@ -119,8 +119,6 @@ ON CONFLICT (id) DO UPDATE SET
     finished_last_s = EXCLUDED.finished_last_s, clock_ahead_s = EXCLUDED.clock_ahead_s, seen_at = EXCLUDED.seen_at
 """
 
-CLAIM = "SELECT * FROM claim_checks($1::text[], $2, $3, $4, $5, $6::text[])"
-
 # Checks whose submission NSQ delivered again: had the recorder died between commit and publish, nobody fetches them.
 CLAIMED_FIRST = """
 SELECT c.id AS check_id, l.attempt, c.run, c.url, c.host, c.words, c.scope, c.whole_word, c.case_sensitive, c.bulk,

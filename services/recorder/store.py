@@ -82,7 +82,7 @@ class Flush:
             await self._write_changes()
             await self._store_fetchers()
             if held:
-                claimed = await self._connection.fetch(sql.CLAIM, *claims.claim_arguments(self._config, held))
+                claimed = await self._connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, held))
                 self._done.claimed.extend(claims.from_row(row) for row in claimed)
             await self._claimed_before(wanted)
         return self._done

@@ -3,13 +3,13 @@
 import asyncio
 
 import aiohttp
-import asyncpg
 
 from services.scheduler.draining import DrainWatch
 from services.scheduler.handlers import Scheduler
 from shared import topics
 from shared.clock import MonotonicClock, monotonic_s
 from shared.db import connect
+from shared.db.single import SingleConnection
 from shared.nsq import stats
 from shared.nsq.lookup import Lookup
 from shared.nsq.wiring import Wiring
@@ -17,7 +17,7 @@ from shared.service import Service
 
 ROLE: connect.Role = "wordwatch_scheduler"
 WATCH_EVERY_S = 0.5
-STATEMENT_TIMEOUT_MS = 15_000
+STATEMENT_TIMEOUT = "15s"
 FORCE_LEASES = 2
 """After so many lengths of a lease beyond its end, it is given up whatever still waits."""
 
@@ -28,16 +28,13 @@ async def run(service: Service) -> None:
     url = service.database_url()
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
 
-    async def open_connection() -> asyncpg.Connection:
-        connection = await connect.connect(url, role=ROLE)
-        await connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_MS}; SET application_name = 'scheduler'")
-        return connection
-
+    parameters = {"application_name": service.instance, "statement_timeout": STATEMENT_TIMEOUT}
+    database = SingleConnection(url, role=ROLE, parameters=parameters)
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     watch = DrainWatch(force_s=FORCE_LEASES * config.lease_s)
     scheduler = Scheduler(
-        connect=open_connection,
+        database=database,
         producer=producer,
         watch=watch,
         config=config,
@@ -47,7 +44,7 @@ async def run(service: Service) -> None:
     async with nsq.lookup, producer, aiohttp.ClientSession() as session:
         service.supervise(nsq.lookup.wait(), "nsq lookup")
         service.supervise(producer.wait(), "nsq producer")
-        service.needs |= {"database": scheduler.ready, "nsqd": producer.ready}
+        service.needs |= {"database": database.is_open, "nsqd": producer.ready}
         service.supervise(scheduler.run(), "rounds")
         service.supervise(watch_results(watch, nsq.lookup, session, monotonic_s), "watch of results")
         await service.stopping.wait()

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
 
 import asyncpg
 import structlog
@@ -13,6 +12,7 @@ from services.scheduler.draining import DrainWatch
 from shared import claims
 from shared.clock import MonotonicClock
 from shared.db.connect import UNAVAILABLE, DatabaseError
+from shared.db.single import SingleConnection
 from shared.nsq.errors import NsqError
 from shared.nsq.producer import Producer
 from shared.settings import Settings
@@ -25,7 +25,6 @@ STALLED_AFTER_S = 2.0
 ROUND_WITHIN_S = 20.0
 _PAUSE_MOST_S = 2.0
 
-Connect = Callable[[], Awaitable[asyncpg.Connection]]
 # What a database that is going down, or a lost race for locks, raises: the next round may do better.
 _PASSING = (*UNAVAILABLE, DatabaseError, asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError)
 
@@ -36,34 +35,29 @@ class Scheduler:
     def __init__(
         self,
         *,
-        connect: Connect,
+        database: SingleConnection,
         producer: Producer,
         watch: DrainWatch,
         config: Settings,
         registry: CollectorRegistry,
         clock: MonotonicClock,
     ) -> None:
-        self._connect = connect
+        self._database = database
         self._producer = producer
         self._watch = watch
         self._config = config
         self._clock = clock
-        self._connection: asyncpg.Connection | None = None
         self._swept_at_s = 0.0
         self._claimed = Counter("wordwatch_scheduler_claimed_checks", "Checks claimed and published", registry=registry)
         self._lost = Counter("wordwatch_scheduler_lost_leases", "Leases that ended without a word", registry=registry)
         self._failed = Counter("wordwatch_scheduler_failed_rounds", "Rounds that failed", registry=registry)
-
-    def ready(self) -> bool:
-        """Whether a database connection is open."""
-        return self._connection is not None and not self._connection.is_closed()
 
     async def run(self) -> None:
         """Makes one round after another until cancelled."""
         try:
             await self._rounds()
         finally:
-            self._disconnect()
+            self._database.drop()
 
     async def _rounds(self) -> None:
         failures = 0
@@ -78,7 +72,7 @@ class Scheduler:
                 claimed = 0
                 self._failed.inc()
                 log.warning("round failed, tried again", error=repr(error))
-                self._disconnect()
+                self._database.drop()
                 await asyncio.sleep(min(_PAUSE_MOST_S, 0.05 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.5))  # noqa: S311
             if failures or self._clock() - began_s > STALLED_AFTER_S:
                 self._watch.database_stalled()
@@ -87,14 +81,13 @@ class Scheduler:
 
     async def round(self) -> int:
         """One look: returns how many checks were claimed and published."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._connect()
+        connection = await self._database.get()
         if self._clock() - self._swept_at_s >= SWEEP_EVERY_S:
             self._swept_at_s = self._clock()
-            await self._sweep(self._connection)
+            await self._sweep(connection)
         if not self._producer.ready():
             return 0  # a claim that can't be published would wait for its lease to end
-        rows = await self._connection.fetch(sql.CLAIM, *claims.claim_arguments(self._config, None))
+        rows = await connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, None))
         checks = [claims.from_row(row) for row in rows]
         try:
             await claims.publish(self._producer, checks)
@@ -117,8 +110,3 @@ class Scheduler:
         if lost:
             self._lost.inc(lost)
             log.warning("leases ended without a result", checks=lost)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = None

@@ -1,6 +1,7 @@
 """Connections to PostgreSQL, each under the role of its service."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Literal
 
 import asyncpg
@@ -45,8 +46,10 @@ class RoleMissingError(DatabaseError):
     """The service's role can't be taken."""
 
 
-async def connect(database_url: str, *, role: Role | None = None) -> asyncpg.Connection:
-    """Opens one connection.
+async def connect(
+    database_url: str, *, role: Role | None = None, parameters: Mapping[str, str] | None = None
+) -> asyncpg.Connection:
+    """Opens one connection; `parameters` are PostgreSQL's run-time parameters for it, such as `lock_timeout`.
 
     Raises:
         DatabaseUnavailableError: no server answers, or it refuses us.
@@ -54,7 +57,9 @@ async def connect(database_url: str, *, role: Role | None = None) -> asyncpg.Con
         RoleMissingError: `role` does not exist, or may not be taken.
     """
     try:
-        connection = await asyncpg.connect(database_url, timeout=CONNECT_TIMEOUT_S)
+        connection = await asyncpg.connect(
+            database_url, timeout=CONNECT_TIMEOUT_S, server_settings=dict(parameters or {})
+        )
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseUnavailableError(f"PostgreSQL at WORDWATCH_DATABASE_URL can't be used: {error!r}") from error
     try:

@@ -34,7 +34,7 @@ class Database:
         connection = await connect.connect(self.url, role="wordwatch_scheduler")
         try:
             arguments = claims.claim_arguments(config or settings.load({}), None)
-            return [claims.from_row(row) for row in await connection.fetch(scheduler_sql.CLAIM, *arguments)]
+            return [claims.from_row(row) for row in await connection.fetch(claims.CLAIM, *arguments)]
         finally:
             await connection.close()
 

@@ -133,7 +133,7 @@ async def test_a_broken_connection_to_postgres_loses_nothing(stack: Stack) -> No
     for number in range(5):
         await stack.send(*[factories.submit(host=f"h{number}.{n}") for n in range(20)])
         await stack.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'recorder'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'recorder-%'"
         )
     await stack.until("SELECT count(*) FROM checks", 100)
     await eventually(lambda: len(stack.checks) == 100, what="all claimed checks published")
