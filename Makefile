@@ -14,13 +14,13 @@ service ?=
 # A user's own settings of Python are not meant for this one.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH
 
-SETUP = "$(PYTHON)" deploy/local/setup.py --home "$${WORDWATCH_HOME:-}" --tools "$${WORDWATCH_TOOLS:-}"
+SETUP = "$(PYTHON)" -m deploy.local.setup --home "$${WORDWATCH_HOME:-}" --tools "$${WORDWATCH_TOOLS:-}"
 RUNNER = $(SETUP) -- -m deploy.local
 # What only looks at a running stack needs nothing that the set-up brings.
-CONTROL = "$(PYTHON)" deploy/local/setup.py --bare -- -m deploy.local
+CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo scale ps logs stop test lint format lock clean
+.PHONY: help run demo scale ps logs stop test lint format messages lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -55,6 +55,9 @@ lint: ## Check style, types and the rules about imports
 format: ## Put the code into the house's form
 	@exec $(DEV) -m ruff format .
 	@exec $(DEV) -m ruff check --fix .
+
+messages: ## Write docs/messages.md anew, from the tables of topics and messages
+	@$(DEV) -m shared.messages_page > docs/messages.md
 
 lock: ## Choose the versions of all packages anew (UPGRADE=1: the newest), with hashes
 	@$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.lock

@@ -50,7 +50,6 @@ class Settings:
     lookupd_http_port: int = _setting(4161, "Port of the local nsqlookupd's HTTP API", port=True)
     nsqadmin_port: int = _setting(4171, "Port of the local nsqadmin", port=True)
     pg_port: int = _setting(54329, "Port of the local PostgreSQL", port=True)
-    supervisor_port: int = _setting(8070, "Port of the local supervisor", port=True)
     sample_port: int = _setting(8088, "Port of the bundled sample site", port=True)
     gateway_ops_port: int = _setting(8081, "`make run`: the gateway's ops port", port=True)
     recorder_ops_port: int = _setting(8082, "`make run`: the recorder's ops port", port=True)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deploy.local import compose, demo, records, tail
@@ -27,12 +27,12 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, environ: Mapping[str, str]) -> int:
     """Starts the stack and stays in the foreground until it is told to stop."""
     interrupts = Interrupts()
     interrupts.install()
     began = time.monotonic()
-    with Stack(settings, os.environ, interrupts=interrupts) as stack:
+    with Stack(settings, environ, interrupts=interrupts) as stack:
         try:
             stack.start()
             stack.wait_ready()
@@ -70,7 +70,7 @@ def _check_sample_site_once(stack: Stack) -> None:
         stack.say("the counts are not what they should be; the logs may say why: make logs")
 
 
-def run_demo(settings: Settings, url: str, words: str) -> int:
+def run_demo(settings: Settings, environ: Mapping[str, str], url: str, words: str) -> int:
     """Checks the sample site, or one page; starts a stack for it when none runs."""
     interrupts = Interrupts()
     interrupts.install()
@@ -78,7 +78,8 @@ def run_demo(settings: Settings, url: str, words: str) -> int:
     try:
         if running is not None and running.get("ready"):
             return _demo(running["url"], running["sample_url"], url, words)
-        with Stack(settings, os.environ, interrupts=interrupts) as stack:
+        with Stack(settings, environ, interrupts=interrupts, show_logs=False) as stack:
+            stack.say("starting a stack for the demo")
             stack.start()
             stack.wait_ready()
             code = _demo(stack.url, stack.sample_url, url, words)
@@ -146,6 +147,11 @@ def _row(state: State) -> tuple[str, ...]:
 def show_logs(settings: Settings, service: str) -> int:
     """The end of the logs, then what comes, for as long as the stack runs."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `make logs | head` ends like any other filter
+    known = {compose.FETCHER, *compose.project(settings, settings.home)["processes"]}
+    if service and service not in known:
+        listed = ", ".join(sorted(name for name in known if not name.startswith(f"{compose.FETCHER}-")))
+        print(f"there is no process {service}; there are {listed}", file=sys.stderr)
+        return 2
 
     def show(name: str, line: str) -> None:
         print(f"{name:11} | {line}", flush=True)
@@ -202,12 +208,12 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Runs one command; its exit code says how it went."""
     options = _parse(argv)
     commands: dict[str, Callable[[Settings], int]] = {
-        "run": run,
-        "demo": lambda settings: run_demo(settings, options.url, options.words),
+        "run": lambda settings: run(settings, environ),
+        "demo": lambda settings: run_demo(settings, environ, options.url, options.words),
         "scale": lambda settings: scale(settings, options.wishes),
         "ps": show_processes,
         "logs": lambda settings: show_logs(settings, options.service),
@@ -215,8 +221,8 @@ def main(argv: list[str]) -> int:
         "clean": clean,
     }
     try:
-        settings = load(os.environ)
-        for name in unknown(os.environ):
+        settings = load(environ)
+        for name in unknown(environ):
             print(f"{name} is set, but is no setting of wordwatch: misspelt?", file=sys.stderr)
         return commands[options.command](settings)
     except SettingError as error:
@@ -232,4 +238,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], os.environ))

@@ -12,7 +12,7 @@ from typing import Any
 
 from deploy.local import postgres, records
 from deploy.local.ports import Port
-from shared.settings import SettingError, Settings, variable
+from shared.settings import FIRST_FREE_PORT, MAX_PORT, SettingError, Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 MAX_FETCHERS = 32
@@ -34,6 +34,12 @@ _DROPPED = ("COMPOSE_SHELL", "PROC_COMP_CONFIG", "PYTHONPATH", "PYTHONHOME", "PY
 def fetcher_name(number: int) -> str:
     """The name of the fetcher with this number, from 0."""
     return f"{FETCHER}-{number}"
+
+
+def fetcher_ops_port(settings: Settings, number: int) -> int:
+    """The ops port of the fetcher with this number; past the last port they go on as shifted ports do."""
+    port = settings.fetcher_ops_port + number
+    return port if port <= MAX_PORT else port - MAX_PORT - 1 + FIRST_FREE_PORT
 
 
 def starts_nsq(settings: Settings) -> bool:
@@ -66,9 +72,8 @@ def ports(settings: Settings) -> list[Port]:
     if starts_postgres(settings):
         names["pg_port"] = "PostgreSQL"
     listed = [Port(getattr(settings, name), variable(name), purpose) for name, purpose in names.items()]
-    first = settings.fetcher_ops_port
     return listed + [
-        Port(first + number, variable("fetcher_ops_port"), f"{fetcher_name(number)}'s ops port")
+        Port(fetcher_ops_port(settings, number), variable("fetcher_ops_port"), f"{fetcher_name(number)}'s ops port")
         for number in range(settings.fetchers)
     ]
 
@@ -256,6 +261,6 @@ def _services(settings: Settings, home: Path) -> dict[str, Any]:
 
     made = {name: service(name, name, getattr(settings, f"{name}_ops_port")) for name in SERVICES}
     for number in range(MAX_FETCHERS):
-        name, port = fetcher_name(number), settings.fetcher_ops_port + number
+        name, port = fetcher_name(number), fetcher_ops_port(settings, number)
         made[name] = service(name, FETCHER, port, disabled=number >= settings.fetchers)
     return made

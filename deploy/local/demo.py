@@ -128,7 +128,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as lines with aligned columns, numbers to the right; the first row is the head."""
     widths = [max(_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
-    for row in [rows[0], ["-" * width for width in widths], *rows[1:]]:
+    for row in [rows[0], ["-" * width if head else "" for head, width in zip(rows[0], widths, strict=True)], *rows[1:]]:
         cells = []
         for cell, width in zip(row, widths, strict=True):
             space = " " * (width - _width(cell))

@@ -2,17 +2,24 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ONE_REQUEST_S = 1.0
 
 
 class Interrupts:
-    """Counts the requests to stop: the first raises KeyboardInterrupt in the main thread, the others only count."""
+    """Counts the requests to stop: the first raises KeyboardInterrupt in the main thread, the others only count.
 
-    def __init__(self) -> None:
+    Signals close together are one request: `make` passes on a SIGTERM that its whole process group has had already.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.count = 0
+        self._now = now
+        self._last = 0.0
         self._held = 0
         self._raised = False
 
@@ -22,7 +29,9 @@ class Interrupts:
             signal.signal(number, self._note)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
-        self.count += 1
+        if not self.count or self._now() - self._last >= _ONE_REQUEST_S:
+            self.count += 1
+            self._last = self._now()
         self._raise_if_due()
 
     def _raise_if_due(self) -> None:

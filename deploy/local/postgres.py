@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,13 +128,13 @@ def account(binaries: Path, home: Path) -> Account:
     return Account(user.pw_uid, user.pw_gid, tuple(prefix))
 
 
-def _environment() -> dict[str, str]:
-    """Ours, without the PG* variables and locale that would change what the server does."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+def server_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` without the PG* variables and the locale that would change what the server does."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
-def _run(who: Account, arguments: list[str | Path], *, feed: str = "") -> None:
+def _run(who: Account, arguments: list[str | Path], env: Mapping[str, str], *, feed: str = "") -> None:
     done = subprocess.run(
         [*who.prefix, *arguments],
         input=feed,
@@ -142,7 +142,7 @@ def _run(who: Account, arguments: list[str | Path], *, feed: str = "") -> None:
         stderr=subprocess.STDOUT,
         text=True,
         timeout=_COMMAND_TIMEOUT_S,
-        env=_environment(),
+        env=env,
         cwd="/",
         check=False,
     )
@@ -183,7 +183,7 @@ def _fresh_folder(parent: Path, who: Account) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_cluster(home: Path, binaries: Path, who: Account) -> Path:
+def make_cluster(home: Path, binaries: Path, who: Account, env: Mapping[str, str]) -> Path:
     """Makes the database cluster with its database, unless it is there; half-made ones are never taken for whole.
 
     Returns:
@@ -210,16 +210,16 @@ def make_cluster(home: Path, binaries: Path, who: Account) -> Path:
         cluster = fresh / "data"
         initdb: list[str | Path] = [binaries / "initdb", "-D", cluster, "-U", USER, "--pwfile", file]
         # --no-sync: nothing is in it yet, and a machine that dies now leaves a folder that is thrown away.
-        _run(who, [*initdb, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+        _run(who, [*initdb, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"], env)
         single: list[str | Path] = [binaries / "postgres", "--single", "-D", cluster, "postgres"]
-        _run(who, single, feed=f"CREATE DATABASE {DATABASE}\n")
+        _run(who, single, env, feed=f"CREATE DATABASE {DATABASE}\n")
         os.sync()  # now it is to last
         cluster.rename(data)
     return data
 
 
-def forget_dead_postmaster(home: Path, data: Path) -> None:
-    """Removes a `postmaster.pid` that names a server of ours that is dead, whose pid a stranger has by now.
+def forget_dead_postmaster(data: Path) -> None:
+    """Removes a `postmaster.pid` that a killed server left, when a stranger has its pid by now (seen on Linux only).
 
     PostgreSQL itself clears the file away when nobody has that pid, but refuses to start when anybody does.
     """
@@ -228,9 +228,8 @@ def forget_dead_postmaster(home: Path, data: Path) -> None:
         named = int(path.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
         return
-    for process in records.read(home):
-        if process.name == "postgres" and process.pid == named and not records.alive(process):
-            path.unlink(missing_ok=True)
+    if records.HAS_PROC and not records.serves_database(named, data):
+        path.unlink(missing_ok=True)
 
 
 def server_command(binaries: Path, data: Path, port: int, who: Account) -> list[str]:
@@ -255,23 +254,24 @@ def server_command(binaries: Path, data: Path, port: int, who: Account) -> list[
     return command
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str], environ: Mapping[str, str]) -> int:
     """Prepares the cluster, then becomes the server, keeping the pid."""
     home, port = Path(argv[0]), int(argv[1])
+    env = server_environment(environ)
     try:
         binaries = find_binaries()
         who = account(binaries, home)
-        data = make_cluster(home, binaries, who)
+        data = make_cluster(home, binaries, who, env)
     except (PostgresError, OSError, subprocess.TimeoutExpired) as error:
         print(f"PostgreSQL can't be started: {error}", file=sys.stderr)
         return 1
-    forget_dead_postmaster(home, data)
+    forget_dead_postmaster(data)
     records.write(home, records.this_process("postgres"))
     command = server_command(binaries, data, port, who)
     os.chdir("/")
-    os.execve(command[0], command, _environment())  # noqa: S606 - it becomes the server
+    os.execve(command[0], command, env)  # noqa: S606 - it becomes the server
     raise AssertionError("not reached")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], os.environ))

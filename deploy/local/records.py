@@ -16,7 +16,7 @@ from typing import NamedTuple
 FOLDER = Path("run") / "processes"
 MARK = "RUNNING_UNDER_WORDWATCH"
 """Environment variable that everything which a stack starts inherits; its value is the WORDWATCH_HOME."""
-_HAS_PROC = Path("/proc/self/stat").exists()  # Linux
+HAS_PROC = Path("/proc/self/stat").exists()  # Linux
 _STATE, _START = 0, 19  # places in /proc/PID/stat after the program's name; see proc_pid_stat(5)
 
 
@@ -38,7 +38,7 @@ def _stat(pid: int) -> list[str] | None:
 
 def start_of(pid: int) -> str | None:
     """When the process `pid` started, as a text to compare; None when there is none (a zombie is none)."""
-    if _HAS_PROC:
+    if HAS_PROC:
         fields = _stat(pid)
         if fields is None or fields[_STATE] in "ZX":
             return None
@@ -135,8 +135,8 @@ def _is_marked(pid: int, home: Path) -> bool:
     return f"{MARK}={home}".encode() in variables
 
 
-def _serves_database(pid: int, data: Path) -> bool:
-    """Whether it is a part of the PostgreSQL of `data`: its parts overwrite their environment, but work there."""
+def serves_database(pid: int, data: Path) -> bool:
+    """Whether a process is a part of the PostgreSQL of `data`: those overwrite their environment, but work there."""
     try:
         here = Path(f"/proc/{pid}/cwd").samefile(data)
         return here and Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
@@ -148,15 +148,15 @@ def ours(home: Path) -> list[Process]:
     """Everything of this WORDWATCH_HOME that is alive: what is recorded, and (on Linux) what that started."""
     home = home.resolve()
     found = {process.pid: process for process in read(home) if alive(process)}
-    if _HAS_PROC:
+    if HAS_PROC:
         data = home / "postgres" / "data"
         for pid in _all_pids():
             if pid in found or pid == os.getpid():
                 continue
-            if _is_marked(pid, home) or _serves_database(pid, data):
+            if _is_marked(pid, home) or serves_database(pid, data):
                 start = start_of(pid)
                 if start is not None:
-                    found[pid] = Process("postgres" if _serves_database(pid, data) else "child", pid, start)
+                    found[pid] = Process("postgres" if serves_database(pid, data) else "child", pid, start)
     return [process for process in found.values() if process.pid != os.getpid()]
 
 

@@ -87,6 +87,7 @@ class Stack:
         environ: Mapping[str, str],
         *,
         interrupts: Interrupts | None = None,
+        show_logs: bool = True,
         output: IO[str] = sys.stdout,
     ) -> None:
         self.settings = settings
@@ -96,6 +97,7 @@ class Stack:
         self.url = f"http://{compose.ADDRESS}:{settings.port}"
         self.sample_url = f"http://{compose.ADDRESS}:{settings.sample_port}"
         self._interrupts = interrupts or Interrupts()
+        self._show_logs = show_logs
         self._output = output
         self._printing = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -191,7 +193,7 @@ class Stack:
     def _pass_lines_on(self, lines: IO[str]) -> None:
         for line in lines:
             found = _LINE.match(line.rstrip("\n"))
-            if found and found[2]:
+            if found and found[2] and self._show_logs:
                 self.say(found[2], source=found[1])
 
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:

@@ -64,5 +64,5 @@ def follow(folder: Path, service: str, show: Callable[[str, str], None], goes_on
 def _is_of(name: str, service: str) -> bool:
     if not service:
         return name != "process-compose"
-    rotated_or_numbered = name.removeprefix(f"{service}-")
-    return name == service or (rotated_or_numbered != name and rotated_or_numbered.isdigit())
+    number = name.removeprefix(f"{service}-")
+    return name == service or (number != name and number.isdigit())

@@ -6,7 +6,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_the_page_of_messages_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "messages.md").read_text(encoding="utf-8") == messages_page.page(), "run make docs-messages"
+    assert (ROOT / "docs" / "messages.md").read_text(encoding="utf-8") == messages_page.page(), "run make messages"
 
 
 def test_only_the_table_of_topics_spells_their_names() -> None:

@@ -101,12 +101,17 @@ def test_a_killed_servers_lock_does_not_count_when_a_stranger_has_its_pid(home: 
         wait_ready(process)
         process.send_signal(signal.SIGINT)
         process.wait(20)
-    # The test itself has the pid by now. PostgreSQL alone would take it for a running server and refuse to start.
     lock = home / "postgres" / "data" / "postmaster.pid"
-    lock.write_text(f"{os.getpid()}\n{lock.parent}\n")
+    # Of the server's own user: PostgreSQL takes such a process for a running server, and refuses to start.
+    with subprocess.Popen(["sleep", "300"], user=lock.parent.stat().st_uid) as stranger:
+        lock.write_text(f"{stranger.pid}\n{lock.parent}\n")
+        try:
+            with server(home, port) as process:
+                wait_ready(process)
 
-    with server(home, port) as process:
-        wait_ready(process)
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_a_cluster_that_was_not_finished_is_made_anew(home: Path) -> None:

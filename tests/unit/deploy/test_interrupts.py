@@ -2,58 +2,83 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import pytest
 
 from deploy.local.interrupts import Interrupts
 
 
+@dataclass
+class Signals:
+    """Interrupts, installed, and the clock that they see."""
+
+    time_s: float = 100.0
+    interrupts: Interrupts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.interrupts = Interrupts(lambda: self.time_s)
+        self.interrupts.install()
+
+    def send(self, number: signal.Signals, *, after_s: float = 0.0) -> None:
+        self.time_s += after_s
+        os.kill(os.getpid(), number)
+
+
 @pytest.fixture
-def interrupts() -> Iterator[Interrupts]:
+def signals() -> Iterator[Signals]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
-    installed = Interrupts()
-    installed.install()
-    yield installed
+    yield Signals()
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
 
-def test_the_first_signal_interrupts(interrupts: Interrupts) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_interrupts(signals: Signals, number: signal.Signals) -> None:
     with pytest.raises(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signals.send(number)
 
-    assert interrupts.count == 1
+    assert signals.interrupts.count == 1
 
 
-def test_later_signals_are_only_counted(interrupts: Interrupts) -> None:
+def test_a_later_signal_is_only_counted(signals: Signals) -> None:
     with contextlib.suppress(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
+        signals.send(signal.SIGTERM)
 
-    os.kill(os.getpid(), signal.SIGINT)
+    signals.send(signal.SIGINT, after_s=1.5)
 
-    assert interrupts.count == 2
+    assert signals.interrupts.count == 2
 
 
-def interrupted_block(interrupts: Interrupts, reached: list[str]) -> None:
-    with interrupts.held():
-        os.kill(os.getpid(), signal.SIGHUP)
+def test_signals_close_together_are_one_request(signals: Signals) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        signals.send(signal.SIGTERM)
+
+    signals.send(signal.SIGTERM, after_s=0.01)
+
+    assert signals.interrupts.count == 1
+
+
+def interrupted_block(signals: Signals, reached: list[str]) -> None:
+    with signals.interrupts.held():
+        signals.send(signal.SIGHUP)
         reached.append("end of the block")
     reached.append("after the block")
 
 
-def test_a_held_block_runs_to_its_end(interrupts: Interrupts) -> None:
+def test_a_held_block_runs_to_its_end(signals: Signals) -> None:
     reached: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
-        interrupted_block(interrupts, reached)
+        interrupted_block(signals, reached)
 
     assert reached == ["end of the block"]
 
 
-def test_what_is_held_for_good_is_never_interrupted(interrupts: Interrupts) -> None:
-    with interrupts.held(for_good=True):
-        os.kill(os.getpid(), signal.SIGTERM)
-    os.kill(os.getpid(), signal.SIGTERM)
+def test_what_is_held_for_good_is_never_interrupted(signals: Signals) -> None:
+    with signals.interrupts.held(for_good=True):
+        signals.send(signal.SIGTERM)
+    signals.send(signal.SIGTERM, after_s=2.0)
 
-    assert interrupts.count == 2
+    assert signals.interrupts.count == 2

@@ -15,7 +15,6 @@ def test_defaults_are_those_of_the_run_contract() -> None:
 def test_the_offset_shifts_every_default_port_and_no_port_that_is_set() -> None:
     plain, shifted = settings.load({}), settings.load({"WORDWATCH_PORT_OFFSET": "1000", "WORDWATCH_PG_PORT": "5432"})
     assert shifted.port == plain.port + 1000
-    assert shifted.supervisor_port == plain.supervisor_port + 1000
     assert shifted.sample_port == plain.sample_port + 1000
     assert shifted.fetcher_ops_port == plain.fetcher_ops_port + 1000
     assert shifted.pg_port == 5432
