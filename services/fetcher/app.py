@@ -15,7 +15,7 @@ from services.fetcher.metrics import Metrics
 from services.fetcher.outbox import Outbox
 from shared import claims, topics
 from shared.clock import monotonic_s, utc_now
-from shared.messages import FetcherHere
+from shared.messages import FetcherHere, encode
 from shared.nsq.errors import NsqError
 from shared.nsq.wiring import Wiring
 from shared.service import Service
@@ -103,8 +103,8 @@ def _accepts(content_type: str) -> bool:
     return True
 
 
-def _here(service: Service, *, capacity: int, in_flight: int = 0, finished_last_s: int = 0) -> FetcherHere:
-    return FetcherHere(
+def _here(service: Service, *, capacity: int, in_flight: int = 0, finished_last_s: int = 0) -> bytes:
+    here = FetcherHere(
         fetcher=service.instance,
         version=VERSION,
         at=utc_now(),
@@ -112,6 +112,7 @@ def _here(service: Service, *, capacity: int, in_flight: int = 0, finished_last_
         in_flight=in_flight,
         finished_last_s=finished_last_s,
     )
+    return encode(here)
 
 
 async def _say_here(service: Service, attempts: Attempts, outbox: Outbox) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
@@ -17,7 +17,7 @@ from services.fetcher.metrics import Metrics
 from services.fetcher.outbox import Outbox
 from shared.clock import MonotonicClock, WallClock
 from shared.errors import FetchError
-from shared.messages import AttemptFinished, AttemptRef, ClaimedCheck, decode_claimed_check
+from shared.messages import AttemptFinished, AttemptRef, ClaimedCheck, PageFacts, decode_claimed_check, encode
 from shared.nsq.errors import NsqError
 from shared.nsq.message import Message
 from shared.settings import Settings
@@ -37,9 +37,9 @@ class Dropped(Exception):
 class Load:
     """What the fetcher has in hand and has done, for its sign of life."""
 
+    slots: asyncio.Semaphore
     in_flight: int = 0
     finished: int = 0
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
 
 
 class Attempts:
@@ -100,7 +100,7 @@ class Attempts:
             return
         await asyncio.sleep(verdict.wait_s)
         report = await _while_owned(message, self._attempt(check), self._clock)
-        await self._publish(check, report)
+        await self._publish(check, _encoded(report))
         self.load.finished += 1
         self._metrics.attempts.labels(report.error.code if report.error else "counted").inc()
         log.info("attempt ended", outcome=report.error.code if report.error else "counted", **_names(check))
@@ -146,7 +146,7 @@ class Attempts:
             return count_page(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._executor, count_page, *arguments)
 
-    async def _publish(self, check: ClaimedCheck, report: AttemptFinished) -> None:
+    async def _publish(self, check: ClaimedCheck, report: bytes) -> None:
         """Publishes the result, again and again until the lease ends: after that another attempt decides."""
         while True:
             try:
@@ -180,6 +180,17 @@ async def _while_owned(
     finally:
         task.cancel()
         lost.cancel()
+        await asyncio.gather(task, lost, return_exceptions=True)
+
+
+def _encoded(report: AttemptFinished) -> bytes:
+    """The report as it goes out; one that can't, by a fault of ours, goes out as just that."""
+    try:
+        return encode(report)
+    except (UnicodeError, msgspec.MsgspecError) as problem:
+        log.exception("report can't be encoded", check=str(report.check_id), attempt=report.attempt)
+        bare = msgspec.structs.replace(report, counted=None, facts=PageFacts(), error=reports.internal(problem))
+        return encode(bare)
 
 
 def _ref(check: ClaimedCheck, at: WallClock) -> AttemptRef:

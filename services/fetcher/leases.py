@@ -9,6 +9,8 @@ from shared.messages import ClaimedCheck
 
 REPORT_MARGIN_S = 4.0
 """What an attempt keeps of its lease, beyond the fetch, to count and to publish its result."""
+MAX_WAIT_S = 3.0
+"""The claim looks 1 s ahead; more than that is a clock that is off, and no reason to sleep on a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ def judge(check: ClaimedCheck, now: datetime, fetch_timeout_s: float) -> TooLate
     start = max(now, check.not_before)
     if check.not_after - start < timedelta(seconds=fetch_timeout_s + REPORT_MARGIN_S):
         return TooLate()
-    return Begin(wait_s=(start - now).total_seconds())
+    return Begin(wait_s=min((start - now).total_seconds(), MAX_WAIT_S))
 
 
 class Begun:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from shared import topics
-from shared.messages import AttemptRef, AttemptsLate, AttemptsStarted, Report, encode
+from shared.messages import AttemptRef, AttemptsLate, AttemptsStarted, encode
 from shared.nsq.errors import NsqError
 from shared.nsq.producer import Producer
 
@@ -25,13 +25,13 @@ class Outbox:
         self._next: asyncio.Future[None] | None = None
         self._filled = asyncio.Event()
 
-    async def publish(self, report: Report) -> None:
-        """Returns when an nsqd has taken the report.
+    async def publish(self, report: bytes) -> None:
+        """Returns when an nsqd has taken the report, given as JSON.
 
         Raises:
             NsqError: none has, in time.
         """
-        self._bodies.append(encode(report))
+        self._bodies.append(report)
         await self._taken()
 
     async def late(self, ref: AttemptRef) -> None:

@@ -22,6 +22,7 @@ MAX_IN_FLIGHT = 1000  # per topic: two flushes' worth, so that one gathers while
 TOUCH_FOR_S = 600.0  # how long a database may be away before messages go back to nsqd
 PARAMETERS = {"lock_timeout": "5s", "statement_timeout": "20s", "idle_in_transaction_session_timeout": "20s"}
 PRUNE_EVERY_S = 60.0
+PRUNE_WITHIN_S = 30.0
 STOP_CONSUMERS_S = 15.0
 
 
@@ -48,27 +49,30 @@ async def run(service: Service) -> None:
     async with nsq.lookup, producer:
         service.supervise(nsq.lookup.wait(), "nsq lookup")
         service.supervise(producer.wait(), "nsq producer")
-        service.supervise(recorder.run(), "recorder")
-        service.supervise(_prune(url), "prune")
+        flushing = service.supervise(recorder.run(), "recorder")
+        service.supervise(_prune(SingleConnection(url, role=ROLE, parameters=parameters)), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
         service.needs |= {"database": database.is_open, "nsqd": producer.ready}
         service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
         await service.stopping.wait()
-        await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in consumers.values()))
+        within_s = 0.0 if flushing.done() else STOP_CONSUMERS_S  # if it died, nobody will finish what is in hand
+        await asyncio.gather(*(consumer.stop(within_s) for consumer in consumers.values()))
         await asyncio.gather(*running, return_exceptions=True)
         await service.cancel_tasks()
 
 
-async def _prune(url: str) -> None:
+async def _prune(database: SingleConnection) -> None:
     """Deletes what is kept for a day, every minute; a failure is only a delay."""
+
+    async def delete(connection: asyncpg.Connection) -> None:
+        for statement in sql.PRUNE:
+            await connection.execute(statement)
+
     while True:
         await asyncio.sleep(PRUNE_EVERY_S)
         try:
-            connection = await connect.connect(url, role=ROLE)
-            try:
-                for statement in sql.PRUNE:
-                    await connection.execute(statement)
-            finally:
-                await connection.close(timeout=5)
+            await database.run(delete, timeout_s=PRUNE_WITHIN_S)
         except (connect.DatabaseError, asyncpg.PostgresError, *connect.UNAVAILABLE) as error:
             log.warning("pruning failed", error=repr(error))
+        finally:
+            database.drop()

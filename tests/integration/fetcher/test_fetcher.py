@@ -125,6 +125,15 @@ async def test_why_there_is_no_count_is_reported(stack: Stack) -> None:
     assert report.counted is None
 
 
+@pytest.mark.parametrize("content_type", [b"\xff", b"text/\xff", b"application/\xe9", b"text/html \xe9"])
+async def test_a_header_that_is_no_text_ends_in_an_outcome_too(stack: Stack, content_type: bytes) -> None:
+    page = b"HTTP/1.1 200 OK\r\nContent-Type: " + content_type + b"\r\nContent-Length: 6\r\n\r\npython"
+    async with page_server({"*": page}) as server:
+        await stack.send(check(server.url()))
+        report = await stack.outcome()
+    assert report.counted is not None or (report.error is not None and report.error.code == "unsupported_type")
+
+
 async def test_a_forbidden_address_is_never_connected_to(nsqd: Nsqd) -> None:
     async with page_server({"*": PAGE}) as server, running(nsqd, WORDWATCH_ALLOW_TARGETS="") as stack:
         await stack.send(check(server.url()))
