@@ -6,7 +6,7 @@ each released message are decoded by the tests for ever.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -14,6 +14,9 @@ import msgspec
 Scope = Literal["text", "source"]
 Lane = Literal["interactive", "bulk"]
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its time zone; one without is refused by the decoders."""
 
 FINAL: frozenset[Status] = frozenset({"done", "failed", "cancelled"})
 
@@ -45,7 +48,7 @@ class SubmitCheck(Message, frozen=True, tag_field="kind", tag="submit_check"):
     """Asks for a check. The check that it creates is its outcome."""
 
     id: UUID
-    expires_at: datetime
+    expires_at: Instant
     check_id: UUID
     url: str
     host: str
@@ -74,9 +77,9 @@ class ClaimedCheck(Message, frozen=True):
     host: str
     question: Question
     lane: Lane
-    claimed_at: datetime
-    not_before: datetime
-    not_after: datetime
+    claimed_at: Instant
+    not_before: Instant
+    not_after: Instant
     lost: int = 0
     """Attempts of this run that ended without an outcome."""
     deaths: int = 0
@@ -136,8 +139,8 @@ class AttemptFinished(Message, frozen=True, tag_field="kind", tag="finished"):
     run: int
     host: str
     fetcher: str
-    started_at: datetime
-    finished_at: datetime
+    started_at: Instant
+    finished_at: Instant
     counted: Counted | None = None
     error: AttemptError | None = None
     facts: PageFacts = PageFacts()
@@ -150,7 +153,7 @@ class AttemptRef(Message, frozen=True):
     check_id: UUID
     attempt: int
     host: str
-    at: datetime
+    at: Instant
     """When it began (started) or was found too late (late), by the fetcher's clock."""
 
 
@@ -173,7 +176,7 @@ class FetcherHere(Message, frozen=True, tag_field="kind", tag="here"):
 
     fetcher: str
     version: str
-    at: datetime
+    at: Instant
     capacity: int
     in_flight: int = 0
     finished_last_s: int = 0

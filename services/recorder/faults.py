@@ -18,6 +18,10 @@ _PASSING_STATES = frozenset({"25P03", "55P03"})  # idle_in_transaction_session_t
 _DATA_CLASSES = frozenset({"22", "23", "54"})
 
 
+DATABASE = (asyncpg.PostgresError, *UNAVAILABLE, DatabaseUnavailableError)
+"""What a transaction can fail with."""
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether the same transaction may succeed when run again."""
     state = getattr(error, "sqlstate", None)
@@ -36,11 +40,11 @@ def perhaps_committed(items: Sequence[Item]) -> list[Item]:
     return [replace(item, redelivered=True) if isinstance(item, Submission) else item for item in items]
 
 
-def set_aside(item: Item) -> Item:
-    """The item without what PostgreSQL may have refused: it then tells of an error of our own."""
+def set_aside(item: Item) -> Item | None:
+    """The item without what PostgreSQL may have refused; None if nothing would be left."""
     if isinstance(item, Submission):
         return replace(item, refused=True)
     if isinstance(item, AttemptFinished):
         error = AttemptError(code="internal", detail="its outcome could not be stored", retry=True)
         return msgspec.structs.replace(item, counted=None, error=error, facts=PageFacts())
-    raise TypeError(f"PostgreSQL refuses a report of our own making: {item!r}")
+    return None

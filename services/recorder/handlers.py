@@ -15,6 +15,7 @@ from services.recorder.metrics import Metrics
 from services.recorder.store import Flush, Flushed, Item, Submission
 from shared import claims, messages, topics
 from shared.db.single import SingleConnection
+from shared.messages import ClaimedCheck
 from shared.nsq.errors import NsqError
 from shared.nsq.message import Message
 from shared.nsq.producer import Producer
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 MOST_PER_FLUSH = 500
 FLUSH_WITHIN_S = 30.0
 PUBLISH_AGAIN_S = 1.0
+MOST_OWED = 1_000
 _PAUSE_MOST_S = 2.0
 
 
@@ -58,11 +60,12 @@ class Recorder:
         self._database = database
         self._config = config
         self._metrics = metrics
+        self._owed: list[ClaimedCheck] = []
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
         try:
-            await self._database.get()
+            await self._database.open()
             while True:
                 await self.handle(await self._inbox.take(MOST_PER_FLUSH))
         finally:
@@ -103,9 +106,7 @@ class Recorder:
             if not faults.is_data(error):
                 raise
             if len(items) == 1:
-                self._metrics.culprits.inc()
-                log.error("PostgreSQL refuses the contents of a message", item=repr(items[0])[:500], error=str(error))
-                return await self._committed([faults.set_aside(items[0])])
+                return await self._set_aside(items[0], error)
         middle = len(items) // 2
         halves = [await self._record(items[:middle]), await self._record(items[middle:])]
         return Flushed(
@@ -114,15 +115,33 @@ class Recorder:
             outcomes=halves[0].outcomes + halves[1].outcomes,
         )
 
+    async def _set_aside(self, item: Item, error: asyncpg.PostgresError) -> Flushed:
+        """Records of a culprit what can be; what can't even then is dropped: its lease brings the check back."""
+        self._metrics.culprits.inc()
+        log.error("PostgreSQL refuses the contents of a message", item=repr(item)[:500], error=str(error))
+        harmless = faults.set_aside(item)
+        if harmless is None:
+            return Flushed()
+        try:
+            return await self._committed([harmless])
+        except asyncpg.PostgresError as again:
+            if not faults.is_data(again):
+                raise
+            log.error("message dropped: nothing of it can be recorded", error=str(again))
+            return Flushed()
+
     async def _committed(self, items: Sequence[Item]) -> Flushed:
         """Runs the transaction, again and again while its failure may pass: the messages are TOUCHed meanwhile."""
         attempt = 0
         while True:
+            tried = items
+
+            async def flush(connection: asyncpg.Connection, tried: Sequence[Item] = tried) -> Flushed:
+                return await Flush(connection, tried, self._config, _jitter).run()
+
             try:
-                async with asyncio.timeout(FLUSH_WITHIN_S):
-                    connection = await self._database.get()
-                    return await Flush(connection, items, self._config, _jitter).run()
-            except Exception as error:
+                return await self._database.run(flush, timeout_s=FLUSH_WITHIN_S)
+            except faults.DATABASE as error:
                 if not faults.may_pass(error):
                     raise
                 attempt += 1
@@ -133,13 +152,15 @@ class Recorder:
                 await asyncio.sleep(min(_PAUSE_MOST_S, 0.02 * 2 ** min(attempt, 10)) * _jitter())
 
     async def _publish(self, done: Flushed) -> bool:
-        """Publishes what the commit claimed. A redelivered submission has it published again if this fails."""
+        """Publishes what commits have claimed; what no nsqd takes goes with the next flush."""
+        self._owed = [*self._owed, *done.claimed][-MOST_OWED:]
         try:
-            await claims.publish(self._producer, done.claimed)
+            await claims.publish(self._producer, self._owed)
         except NsqError as error:
-            log.error("claimed checks not published", error=repr(error), checks=len(done.claimed))
+            log.error("claimed checks not published yet", error=repr(error), checks=len(self._owed))
             return False
-        self._metrics.claimed.inc(len(done.claimed))
+        self._metrics.claimed.inc(len(self._owed))
+        self._owed = []
         return True
 
     async def _tell(self, done: Flushed) -> None:

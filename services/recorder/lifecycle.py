@@ -101,4 +101,4 @@ def late(state: CheckState, ref: AttemptRef, *, had_lease: bool, now: datetime) 
     """An attempt was found too late to be begun: no attempt, and the check is due at once."""
     if not had_lease or state.status in FINAL or ref.attempt != state.last_attempt:
         return None
-    return Change(replace(state, status="queued", next_attempt_at=now), due_at=now)
+    return Change(replace(state, status="queued", next_attempt_at=now, started_at=None), due_at=now)

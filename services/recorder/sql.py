@@ -18,6 +18,10 @@ WHERE keys.created_at < clock_timestamp() - interval '24 h'
 """
 READ_KEYS = "SELECT key, digest, check_id FROM keys WHERE key = ANY ($1::text[])"
 
+KNOWN_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[])"
+
+# First what is missing is added, then all are locked: whoever waits in the first step holds no lock of the second.
+KNOWN_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[])"
 LOCK_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[]) ORDER BY host FOR UPDATE"
 ADD_HOSTS = "INSERT INTO hosts (host) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
 PAUSE_HOSTS = """
@@ -110,13 +114,15 @@ ON CONFLICT (command_id) DO NOTHING
 
 STORE_FETCHERS = """
 INSERT INTO fetchers (id, version, capacity, in_flight, finished_last_s, clock_ahead_s, seen_at)
-SELECT id, version, capacity, in_flight, finished_last_s, extract(epoch FROM at - clock_timestamp()), clock_timestamp()
+SELECT id, version, capacity, in_flight, finished_last_s, extract(epoch FROM at - clock_timestamp()),
+       least(at, clock_timestamp())  -- by when it was said: a backlog must not bring back who has left
 FROM unnest($1::text[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::timestamptz[])
     AS f (id, version, capacity, in_flight, finished_last_s, at)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     version = EXCLUDED.version, capacity = EXCLUDED.capacity, in_flight = EXCLUDED.in_flight,
     finished_last_s = EXCLUDED.finished_last_s, clock_ahead_s = EXCLUDED.clock_ahead_s, seen_at = EXCLUDED.seen_at
+WHERE EXCLUDED.seen_at >= fetchers.seen_at
 """
 
 # Checks whose submission NSQ delivered again: had the recorder died between commit and publish, nobody fetches them.

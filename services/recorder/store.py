@@ -59,10 +59,11 @@ class Flush:
         self._policy = RetryPolicy(max_attempts=config.max_attempts, base_s=config.retry_base_s)
         self._jitter = jitter
         self._submissions = [item for item in items if isinstance(item, Submission)]
-        self._finished = [item for item in items if isinstance(item, AttemptFinished)]
+        self._finished = fold(item for item in items if isinstance(item, AttemptFinished))
         self._started = refs_of(items, AttemptsStarted)
         self._late = refs_of(items, AttemptsLate)
-        self._here = {item.fetcher: item for item in items if isinstance(item, FetcherHere)}
+        here = sorted((item for item in items if isinstance(item, FetcherHere)), key=lambda item: item.at)
+        self._here = {item.fetcher: item for item in here}
         self._done = Flushed()
         self._changes: dict[UUID, Change] = {}
         self._failures: list[AttemptFinished] = []
@@ -89,11 +90,16 @@ class Flush:
 
     async def _settle_commands(self, now: datetime) -> list[Submission]:
         """Sorts out expired commands and taken keys; returns the submissions that stand."""
+        expired = [s.command for s in self._submissions if not s.refused and s.command.expires_at < now]
+        if expired:  # of one that was applied before, the check is the outcome
+            found = await self._connection.fetch(sql.KNOWN_CHECKS, [command.check_id for command in expired])
+            applied = {row["id"] for row in found}
+            for command in expired:
+                if command.check_id not in applied:
+                    self._outcome(command, "expired")
         for each in self._submissions:
             if each.refused:
                 self._outcome(each.command, "refused")
-            elif each.command.expires_at < now:
-                self._outcome(each.command, "expired")
         valid = [s for s in self._submissions if not s.refused and s.command.expires_at >= now]
         first = {s.command.idempotency.key: s.command for s in reversed(valid) if s.command.idempotency}
         if not first:
@@ -120,14 +126,10 @@ class Flush:
         hosts = {s.command.host for s in wanted} | {r.host for r in self._finished} | {r.host for r in self._late}
         limited = sorted(hosts - set(claims.trusted(self._config)))
         if limited:
-            found = await self._connection.fetch(sql.LOCK_HOSTS, limited)
-            missing = set(limited) - {row["host"] for row in found}
-            if missing:
-                await self._connection.execute(sql.ADD_HOSTS, sorted(missing))
-                await self._connection.fetch(sql.LOCK_HOSTS, limited)
-        pauses = [(r.host, r.error.retry_after_s) for r in self._finished if r.error and r.error.retry_after_s]
-        if pauses:
-            await self._connection.execute(sql.PAUSE_HOSTS, *rows.pauses(pauses))
+            known = {row["host"] for row in await self._connection.fetch(sql.KNOWN_HOSTS, limited)}
+            if missing := [host for host in limited if host not in known]:
+                await self._connection.execute(sql.ADD_HOSTS, missing)
+            await self._connection.execute(sql.LOCK_HOSTS, limited)
         return sorted(hosts)
 
     async def _apply_reports(self, now: datetime) -> None:
@@ -143,23 +145,25 @@ class Flush:
         for ref in self._started:
             if ref.check_id in states:
                 self._keep(ref.check_id, states, lifecycle.started(states[ref.check_id], ref))
-        for ref in self._late:
-            if ref.check_id in states:
-                had_lease = (ref.check_id, ref.attempt) in leases
-                change = lifecycle.late(states[ref.check_id], ref, had_lease=had_lease, now=now)
-                self._keep(ref.check_id, states, change)
         for report in self._finished:
             if report.check_id in states:
-                had_lease = (report.check_id, report.attempt) in leases
+                name = (report.check_id, report.attempt)
                 change = lifecycle.finished(
                     states[report.check_id],
                     report,
-                    had_lease=had_lease,
+                    had_lease=name in leases,
                     now=now,
                     policy=self._policy,
                     jitter=self._jitter(),
                 )
+                leases.discard(name)
                 self._keep(report.check_id, states, change)
+        for ref in self._late:
+            if ref.check_id in states:
+                name = (ref.check_id, ref.attempt)
+                change = lifecycle.late(states[ref.check_id], ref, had_lease=name in leases, now=now)
+                leases.discard(name)
+                self._keep(ref.check_id, states, change)
 
     def _keep(self, check_id: UUID, states: dict[UUID, CheckState], change: Change | None) -> None:
         if change is None:
@@ -190,6 +194,9 @@ class Flush:
         results = [change.result for _, change in changes if change.result is not None]
         if results:
             await execute(sql.STORE_RESULTS, *rows.results(results))
+        pauses = [(f.host, f.error.retry_after_s) for f in self._failures if f.error and f.error.retry_after_s]
+        if pauses:
+            await execute(sql.PAUSE_HOSTS, *rows.pauses(pauses))
         if self._failures:
             await execute(sql.STORE_FAILURES, *rows.failures(self._failures))
         if self._done.outcomes:
@@ -206,6 +213,16 @@ class Flush:
             for row in await self._connection.fetch(sql.CLAIMED_FIRST, again):
                 if row["check_id"] not in fresh:
                     self._done.claimed.append(claims.from_row(row))
+
+
+def fold(reports: Iterable[AttemptFinished]) -> list[AttemptFinished]:
+    """One report of each attempt, however often it was delivered; a count wins over a failure."""
+    kept: dict[tuple[UUID, int], AttemptFinished] = {}
+    for report in reports:
+        name = (report.check_id, report.attempt)
+        if name not in kept or (kept[name].error is not None and report.error is None):
+            kept[name] = report
+    return list(kept.values())
 
 
 def refs_of(items: Iterable[Item], kind: type[AttemptsStarted | AttemptsLate]) -> list[AttemptRef]:

@@ -13,6 +13,7 @@ from shared import claims
 from shared.clock import MonotonicClock
 from shared.db.connect import UNAVAILABLE, DatabaseError
 from shared.db.single import SingleConnection
+from shared.messages import ClaimedCheck
 from shared.nsq.errors import NsqError
 from shared.nsq.producer import Producer
 from shared.settings import Settings
@@ -48,6 +49,7 @@ class Scheduler:
         self._config = config
         self._clock = clock
         self._swept_at_s = 0.0
+        self._woken = False
         self._claimed = Counter("wordwatch_scheduler_claimed_checks", "Checks claimed and published", registry=registry)
         self._lost = Counter("wordwatch_scheduler_lost_leases", "Leases that ended without a word", registry=registry)
         self._failed = Counter("wordwatch_scheduler_failed_rounds", "Rounds that failed", registry=registry)
@@ -64,8 +66,7 @@ class Scheduler:
         while True:
             began_s = self._clock()
             try:
-                async with asyncio.timeout(ROUND_WITHIN_S):
-                    claimed = await self.round()
+                claimed = await self.round()
                 failures = 0
             except _PASSING as error:
                 failures += 1
@@ -81,14 +82,7 @@ class Scheduler:
 
     async def round(self) -> int:
         """One look: returns how many checks were claimed and published."""
-        connection = await self._database.get()
-        if self._clock() - self._swept_at_s >= SWEEP_EVERY_S:
-            self._swept_at_s = self._clock()
-            await self._sweep(connection)
-        if not self._producer.ready():
-            return 0  # a claim that can't be published would wait for its lease to end
-        rows = await connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, None))
-        checks = [claims.from_row(row) for row in rows]
+        checks = await self._database.run(self._look, timeout_s=ROUND_WITHIN_S)
         try:
             await claims.publish(self._producer, checks)
         except NsqError as error:
@@ -96,6 +90,18 @@ class Scheduler:
             return 0
         self._claimed.inc(len(checks))
         return len(checks)
+
+    async def _look(self, connection: asyncpg.Connection) -> list[ClaimedCheck]:
+        if not self._woken:
+            await connection.execute(sql.WAKE_HOSTS, claims.trusted(self._config))
+            self._woken = True
+        if self._clock() - self._swept_at_s >= SWEEP_EVERY_S:
+            self._swept_at_s = self._clock()
+            await self._sweep(connection)
+        if not self._producer.ready():
+            return []  # a claim that can't be published would wait for its lease to end
+        rows = await connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, None))
+        return [claims.from_row(row) for row in rows]
 
     async def _sweep(self, connection: asyncpg.Connection) -> None:
         config = self._config

@@ -1,10 +1,16 @@
 """The one connection of a service that works through its transactions in order."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import asyncpg
 
 from shared.db.connect import Role, connect
+
+T = TypeVar("T")
+
+_END_WITHIN_S = 1.0
 
 
 class SingleConnection:
@@ -26,8 +32,8 @@ class SingleConnection:
         """Whether it is there, as far as is known."""
         return self._connection is not None and not self._connection.is_closed()
 
-    async def get(self) -> asyncpg.Connection:
-        """The connection.
+    async def open(self) -> asyncpg.Connection:
+        """The connection, opened if need be.
 
         Raises:
             DatabaseError: it can't be opened.
@@ -35,6 +41,32 @@ class SingleConnection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await connect(self._database_url, role=self._role, parameters=self._parameters)
         return self._connection
+
+    async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]], *, timeout_s: float) -> T:
+        """Awaits `work` with the connection.
+
+        At the deadline, and when it is cancelled, the connection is dropped before anything else: a rollback, even
+        asyncpg's own request to cancel, would wait for the answer of a server that may have fallen silent.
+
+        Raises:
+            TimeoutError: it took longer than `timeout_s`; it may have been committed.
+            DatabaseError: the connection can't be opened.
+        """
+
+        async def whole() -> T:
+            return await work(await self.open())
+
+        task = asyncio.create_task(whole())
+        try:
+            await asyncio.wait({task}, timeout=timeout_s)
+            if not task.done():
+                raise TimeoutError(f"PostgreSQL did not answer within {timeout_s:g} s")
+            return task.result()
+        finally:
+            if not task.done():
+                self.drop()
+                task.cancel()
+                await asyncio.wait({task}, timeout=_END_WITHIN_S)
 
     def drop(self) -> None:
         """Gives it up at once, whatever it was doing."""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import pytest
 
 from services.recorder.store import Flush, Flushed, Item, Submission
@@ -43,6 +44,14 @@ class Database:
         try:
             swept: int = await connection.fetchval(scheduler_sql.SWEEP, ended_s, 500, 2, 4.0, [])
             return swept
+        finally:
+            await connection.close()
+
+    async def wake(self) -> None:
+        """What a scheduler does at its start."""
+        connection = await connect.connect(self.url, role="wordwatch_scheduler")
+        try:
+            await connection.execute(scheduler_sql.WAKE_HOSTS, [])
         finally:
             await connection.close()
 
@@ -138,6 +147,13 @@ async def test_one_key_makes_one_check(db: Database) -> None:
     assert await db.count("checks") == 1
 
 
+async def test_an_expired_repeat_of_what_was_applied_has_its_check_as_outcome(db: Database) -> None:
+    command = factories.submit()
+    await db.flush(command)
+    late = msgspec.structs.replace(command, expires_at=factories.now() - timedelta(seconds=1))
+    assert (await db.flush(Submission(late, redelivered=True))).outcomes == []
+
+
 async def test_a_key_older_than_a_day_is_free(db: Database) -> None:
     key = messages.Idempotency(key="k", digest="d")
     await db.flush(factories.submit(idempotency=key))
@@ -169,6 +185,37 @@ async def test_repeated_results_change_nothing(db: Database) -> None:
     await db.flush(report, report)
     assert (await db.flush(report, factories.failed(check))).changed == {}
     assert (await db.check(check.check_id))["attempts"] == 1
+
+
+async def test_copies_of_one_failure_in_one_flush_are_one_attempt(db: Database) -> None:
+    (check,) = (await db.flush(factories.submit())).claimed
+    report = factories.failed(check)
+    late = messages.AttemptsLate(fetcher="f", attempts=(factories.ref(check),))
+    await db.flush(report, late, report, factories.failed(check))
+    row = await db.check(check.check_id)
+    assert (row["status"], row["attempts"]) == ("queued", 1)
+
+
+async def test_a_count_wins_over_a_failure_of_the_same_attempt(db: Database) -> None:
+    (check,) = (await db.flush(factories.submit())).claimed
+    await db.flush(factories.failed(check), factories.counted(check), factories.failed(check))
+    row = await db.check(check.check_id)
+    assert (row["status"], row["attempts"]) == ("done", 1)
+
+
+async def test_a_repeated_refusal_does_not_pause_its_host_again(db: Database) -> None:
+    (check,) = (await db.flush(factories.submit())).claimed
+    report = factories.failed(check, error=messages.AttemptError(code="rate_limited", retry=True, retry_after_s=60))
+    await db.flush(report)
+    paused_until = await db.recorder.fetchval("SELECT next_start_at FROM hosts")
+    await db.flush(report)
+    assert await db.recorder.fetchval("SELECT next_start_at FROM hosts") == paused_until
+
+
+async def test_an_old_sign_of_life_brings_no_fetcher_back(db: Database) -> None:
+    await db.flush(factories.here(at=factories.now() + timedelta(seconds=1), capacity=0))
+    await db.flush(factories.here(at=factories.now() - timedelta(seconds=5)))
+    assert (await db.flush(factories.submit())).claimed == []
 
 
 async def test_a_passing_failure_is_claimed_again_when_its_pause_is_over(db: Database) -> None:
@@ -270,6 +317,19 @@ async def test_with_one_slot_the_lanes_alternate(db: Database) -> None:
         await db.recorder.execute("UPDATE hosts SET wake_interactive = now(), wake_bulk = now()")
         await db.recorder.execute("UPDATE hosts SET last_bulk = $1", check.lane == "bulk")
     assert lanes == ["interactive", "bulk"] * 3
+
+
+async def test_work_of_a_host_that_is_trusted_no_more_is_found_when_a_scheduler_starts(db: Database) -> None:
+    trusting = config(trusted_hosts="example.org")
+    await db.flush(factories.here(capacity=1))
+    done = await db.flush(*[factories.submit() for _ in range(3)], config=trusting)
+    assert len(done.claimed) == 2
+    await db.flush(factories.here(capacity=64))
+    await db.end_leases()
+    assert await db.claim() == []
+    await db.wake()
+    assert [check.host for check in await db.claim()] == ["example.org"]
+    assert await db.sweep() == 2
 
 
 async def test_a_late_attempt_goes_back_without_counting_as_one(db: Database) -> None:

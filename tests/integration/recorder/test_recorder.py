@@ -178,6 +178,27 @@ async def test_a_row_that_postgres_refuses_is_found_and_the_others_are_recorded(
     await stack.until("SELECT check_id FROM attempts", culprit.check_id)
 
 
+async def test_a_message_of_which_nothing_can_be_recorded_is_dropped_and_the_others_are_recorded(stack: Stack) -> None:
+    await stack.send(factories.submit(), factories.submit(host="h2"))
+    await eventually(lambda: len(stack.checks) == 2, what="claimed checks")
+    hopeless = factories.counted(stack.checks[0], host="a\0b")
+    nobody = factories.here(fetcher="c\0d")
+    await stack.producer.publish_many(
+        topics.RESULTS.name, messages.encode_all([hopeless, nobody, factories.counted(stack.checks[1])])
+    )
+    await stack.until("SELECT count(*) FROM checks WHERE status = 'done'", 1)
+    await stack.send(factories.submit(host="h3"))
+    await stack.until("SELECT count(*) FROM checks", 3)
+    assert stack.service.registry.get_sample_value("wordwatch_recorder_culprits_total") == 2
+
+
+async def test_a_time_without_time_zone_is_refused_by_the_decoder(stack: Stack) -> None:
+    body = messages.encode(factories.here()).replace(b"Z", b"")
+    await stack.producer.publish(topics.RESULTS.name, body)
+    unreadable = "wordwatch_recorder_undecodable_messages_total"
+    await eventually(lambda: stack.service.registry.get_sample_value(unreadable) == 1, what="the message dropped")
+
+
 async def test_messages_are_recorded_after_a_restart_of_the_recorder(nsqd: Nsqd, database_url: str) -> None:
     async with running(nsqd, database_url) as stack:
         await stack.send(factories.submit())

@@ -42,19 +42,20 @@ BEGIN
 END $$;
 
 -- Locks hosts that have something to do now, those where a person waits first, the longest waiting before others.
-CREATE FUNCTION lock_due_hosts(p_most integer) RETURNS text[] LANGUAGE plpgsql AS $$
+-- Trusted ones are not among them: nobody locks those.
+CREATE FUNCTION lock_due_hosts(p_most integer, p_trusted text[]) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     v_now timestamptz := clock_timestamp();
     v_held text[];
     v_more text[];
 BEGIN
     SELECT array_agg(d.host) INTO v_held FROM (
-        SELECT host FROM hosts WHERE wake_interactive <= v_now
+        SELECT host FROM hosts WHERE wake_interactive <= v_now AND host <> ALL (p_trusted)
         ORDER BY wake_interactive LIMIT p_most FOR UPDATE SKIP LOCKED) d;
     v_held := coalesce(v_held, '{}');
     IF cardinality(v_held) < p_most THEN
         SELECT array_agg(d.host) INTO v_more FROM (
-            SELECT host FROM hosts WHERE wake_bulk <= v_now AND host <> ALL (v_held)
+            SELECT host FROM hosts WHERE wake_bulk <= v_now AND host <> ALL (v_held || p_trusted)
             ORDER BY wake_bulk LIMIT p_most - cardinality(v_held) FOR UPDATE SKIP LOCKED) d;
     END IF;
     RETURN v_held || coalesce(v_more, '{}');
@@ -87,7 +88,7 @@ BEGIN
         IF v_room <= 0 THEN
             RETURN;
         END IF;
-        v_held := lock_due_hosts(v_room) || p_trusted;
+        v_held := lock_due_hosts(v_room, p_trusted) || p_trusted;
     END IF;
     v_now := clock_timestamp();
     IF v_room > 0 THEN
@@ -145,8 +146,24 @@ BEGIN
     PERFORM plan_hosts(v_held, p_concurrency, p_rate_per_s);
 END $$;
 
+-- Makes sure that each host with work is looked at, for a scheduler's start: a host that was trusted until now has no row.
+CREATE FUNCTION wake_hosts(p_trusted text[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO hosts (host)
+    SELECT w.host FROM (SELECT host FROM queue UNION SELECT host FROM leases) w
+    WHERE w.host <> ALL (p_trusted) ORDER BY w.host ON CONFLICT DO NOTHING;
+    UPDATE hosts h SET wake_interactive = coalesce(h.wake_interactive, clock_timestamp()),
+                       wake_bulk = coalesce(h.wake_bulk, clock_timestamp())
+    FROM (SELECT hosts.host FROM hosts
+          WHERE wake_interactive IS NULL AND wake_bulk IS NULL AND hosts.host <> ALL (p_trusted)
+              AND EXISTS (SELECT FROM queue WHERE queue.host = hosts.host)
+          ORDER BY hosts.host FOR UPDATE SKIP LOCKED) idle
+    WHERE h.host = idle.host;
+END $$;
+
 -- Takes back checks whose lease ended at least p_ended_s ago without a word from its holder: they are due again, after
--- a pause that grows to 10 s with each loss. Returns how many.
+-- a pause that grows to 10 s with each loss, with jitter. Returns how many.
 CREATE FUNCTION sweep_leases(
     p_ended_s double precision, p_most integer, p_concurrency integer, p_rate_per_s double precision,
     p_trusted text[])
@@ -170,8 +187,9 @@ BEGIN
         RETURNING l.check_id, l.attempt, l.not_before),
     requeued AS (
         UPDATE checks c
-        SET status = 'queued', lost = c.lost + 1,
-            next_attempt_at = clock_timestamp() + make_interval(secs => least(10, 2 ^ least(c.lost, 4) - 1))
+        SET status = 'queued', lost = c.lost + 1, started_at = NULL,
+            next_attempt_at = clock_timestamp()
+                + make_interval(secs => least(10, 2 ^ least(c.lost, 4) - 1) * (0.5 + random() / 2))
         FROM gone g
         WHERE c.id = g.check_id AND c.last_attempt = g.attempt AND c.status IN ('queued', 'running')
         RETURNING c.*, g.not_before),

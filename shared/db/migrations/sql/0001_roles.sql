@@ -25,4 +25,4 @@ GRANT SELECT ON checks, queue, leases, hosts, results, attempts, keys, outcomes,
 GRANT SELECT, INSERT, UPDATE, DELETE ON checks, queue, leases, hosts, results, attempts, keys, outcomes, fetchers
     TO wordwatch_recorder;
 GRANT EXECUTE ON FUNCTION claim_checks TO wordwatch_recorder, wordwatch_scheduler;
-GRANT EXECUTE ON FUNCTION sweep_leases TO wordwatch_scheduler;
+GRANT EXECUTE ON FUNCTION sweep_leases, wake_hosts TO wordwatch_scheduler;
