@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
+import structlog
 from aiohttp import hdrs, web
 
 from services.gateway import cursors, headers
@@ -15,15 +16,19 @@ from services.gateway.middlewares import TRACE, read_body
 from services.gateway.problems import FieldError, Problem
 from services.gateway.requests import check_request, list_request, no_parameters, parse_object
 from services.gateway.stats import StatsReader
-from services.gateway.store import Store
+from services.gateway.store import Store, StoreUnavailable
 from services.gateway.submit import NotCommitted, Submitter
 from services.gateway.views import CheckList, CheckView
 from services.gateway.waiting import Ticket, TooManyWaiting, Waiting
 from shared.version import RULE_VERSION, VERSION
 
+log = structlog.get_logger(__name__)
+
 API: Final = "/api/v1"
 LIST_OF_CHECKS: Final = "checks"
 """What cursors of the list of checks belong to."""
+READ_BACK_TIMEOUT_S: Final = 3.0
+"""For reading what was just committed: who asked has its id either way, and has waited already."""
 
 
 class Api:
@@ -63,20 +68,28 @@ class Api:
         return _json(check, status=200 if at_once else 202, headers=told)
 
     async def _wait_for_final(self, check_id: UUID, wait_s: float) -> CheckView:
-        """The check as soon as it is final, or as it is after `wait_s` seconds."""
-        if wait_s:
-            # Whatever cuts the waiting short, the check is committed.
-            with suppress(TimeoutError, TooManyWaiting), self._waiting.interest(check_id) as ticket:
-                async with asyncio.timeout(wait_s):
-                    await self._final(check_id, ticket)
-        check = await self._store.check(check_id)
+        """The committed check as soon as it is final, or as it is after `wait_s` seconds.
+
+        Raises:
+            NotCommitted: it can't be read.
+        """
+        try:
+            if wait_s:
+                # Whatever cuts the waiting short, the check is committed.
+                with suppress(TimeoutError, TooManyWaiting), self._waiting.interest(check_id) as ticket:
+                    async with asyncio.timeout(wait_s):
+                        await self._final(check_id, ticket)
+            check = await self._store.check(check_id, timeout_s=READ_BACK_TIMEOUT_S)
+        except StoreUnavailable as error:
+            log.warning("committed check can't be read back", check=str(check_id), error=str(error))
+            raise NotCommitted(check_id) from error  # of all answers, the one that tells where to look for it
         if check is None:  # deleted in this moment
             raise NotCommitted(check_id)
         return check
 
     async def _final(self, check_id: UUID, ticket: Ticket) -> None:
         """Returns when the check is final; it may be so already, from before there was interest in it."""
-        check = await self._store.check(check_id)
+        check = await self._store.check(check_id, timeout_s=READ_BACK_TIMEOUT_S)
         if check is not None and not check.is_final:
             await ticket.final()
 

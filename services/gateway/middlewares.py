@@ -118,7 +118,7 @@ def problem_of(error: Exception) -> Problem:
             problem = error
         case NotCommitted(check_id=check_id):
             place: dict[str, str] = {hdrs.LOCATION: f"/api/v1/checks/{check_id}"}
-            detail = f"It may still become check {check_id}."
+            detail = f"It may be check {check_id} by now, or become it soon."
             problem = Problem("not_committed", detail, headers=place, extra={"id": str(check_id)})
         case Refused(outcome="idempotency_key_reused"):
             problem = Problem("idempotency_key_reused", "This Idempotency-Key belongs to a request with another body.")

@@ -92,8 +92,8 @@ _KINDS: Final = (
     ProblemKind(
         "not_committed",
         503,
-        "The request could not be recorded in time",
-        "It may still be, under the id given here: look there before asking again.",
+        "Nothing confirmed in time that the request is recorded",
+        "It may be, or may still come to be, under the id given here: look there before asking again.",
         5,
     ),
     ProblemKind("too_many_waiting", 503, "Too many requests are waiting", "Try again in a moment.", 2),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
 
 from services.gateway.access import KnownHosts
 from services.gateway.assets import Assets
@@ -46,11 +47,16 @@ def make_app(
 
 
 class _CallersFaults(logging.Filter):
-    """Makes one quiet line of bytes that are no HTTP: anybody can send some, and they are no error of ours."""
+    """Makes one quiet line of bytes that are no HTTP, and of bodies that are not what their headers say.
+
+    Anybody can send some, and they are no error of ours.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | RequestPayloadError):
+            if isinstance(error, RequestPayloadError):  # aiohttp says "Unhandled exception" of what was answered
+                record.msg, record.args = "request body broken: %s", (str(error) or type(error).__name__,)
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.exc_info = record.exc_text = None
         return True

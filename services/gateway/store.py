@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +14,7 @@ import structlog
 from services.gateway import queries
 from services.gateway.views import CheckView, check_view
 from services.gateway.waiting import Found
+from shared.clock import MonotonicClock, monotonic_s
 from shared.db.connect import UNAVAILABLE
 from shared.messages import CommandOutcome
 
@@ -23,6 +24,10 @@ READ_TIMEOUT_S: Final = 10.0
 LOOK_TIMEOUT_S: Final = 2.0
 PROBE_EVERY_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 2.0
+STALE_AFTER_S: Final = 2 * PROBE_EVERY_S + PROBE_TIMEOUT_S
+"""After so long without a probe that succeeded the database counts as gone, whatever has become of the probes."""
+GIVE_BACK_WITHIN_S: Final = 0.5
+"""What a server has time for to confirm that a question is cancelled; then its connection is dropped."""
 MAX_PAGE_BYTES: Final = 8 * 2**20
 """A page of a list ends early rather than hold more: 500 checks with all their snippets can be 90 MB."""
 _PREFETCH_ROWS: Final = 50
@@ -35,13 +40,15 @@ class StoreUnavailable(Exception):
 class Store:
     """The gateway's questions to the database."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
+    def __init__(self, pool: asyncpg.Pool, *, clock: MonotonicClock = monotonic_s) -> None:
         self._pool = pool
-        self._answers = True  # a pool is only made when it does
+        self._clock = clock
+        self._answered_at_s: float | None = clock()  # a pool is only made when it answers
+        self._abandoned: set[asyncio.Task[asyncpg.pool.PoolConnectionProxy]] = set()
 
     def ready(self) -> bool:
-        """Whether the database answered when it was last probed."""
-        return self._answers
+        """Whether the database answered when it was last probed, and that was not long ago."""
+        return self._answered_at_s is not None and self._clock() - self._answered_at_s <= STALE_AFTER_S
 
     async def keep_probing(self) -> None:
         """Asks the database every `PROBE_EVERY_S` whether it is there, until cancelled."""
@@ -51,31 +58,63 @@ class Store:
                     await connection.fetchval("SELECT 1")
             except StoreUnavailable as error:
                 log.warning("database does not answer", error=str(error))
-                self._answers = False
+                self._answered_at_s = None
             else:
-                self._answers = True
+                self._answered_at_s = self._clock()
             await asyncio.sleep(PROBE_EVERY_S)
 
     @asynccontextmanager
     async def connection(self, timeout_s: float = READ_TIMEOUT_S) -> AsyncIterator[asyncpg.pool.PoolConnectionProxy]:
         """A connection for questions that take no longer than `timeout_s` together.
 
+        What is late is cancelled, so that a slow server works for nobody in vain. asyncpg then waits until the server
+        confirms that; of a silent one, the connection is dropped after `GIVE_BACK_WITHIN_S`.
+
         Raises:
             StoreUnavailable: see there.
         """
+        loop = asyncio.get_running_loop()
+        late_at = loop.time() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s), self._pool.acquire() as connection:
-                yield connection
+            async with asyncio.timeout_at(late_at):
+                connection = await self._acquire()
+                # A transaction's end inside the caller's block waits for the server, too, and is not cancelled again.
+                dropping = loop.call_at(late_at + GIVE_BACK_WITHIN_S, _drop, connection)
+                try:
+                    yield connection
+                finally:
+                    dropping.cancel()
+                    with suppress(*UNAVAILABLE):  # the block has its answers, or an error of its own that says more
+                        await self._pool.release(connection, timeout=GIVE_BACK_WITHIN_S)
         except (*UNAVAILABLE, asyncpg.QueryCanceledError) as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
-    async def check(self, check_id: UUID) -> CheckView | None:
+    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
+        """A connection of the pool; when cancelled, it ends at once even if the pool is just opening one.
+
+        The pool ends what it opened in order, which a silent server can draw out; that goes on by itself.
+        """
+        acquiring = asyncio.create_task(_acquire(self._pool))
+        try:
+            return await asyncio.shield(acquiring)
+        except asyncio.CancelledError:
+            acquiring.cancel()
+            self._abandoned.add(acquiring)
+            acquiring.add_done_callback(self._put_down)
+            raise
+
+    def _put_down(self, acquiring: asyncio.Task[asyncpg.pool.PoolConnectionProxy]) -> None:
+        self._abandoned.discard(acquiring)
+        if not acquiring.cancelled() and acquiring.exception() is None:
+            _drop(acquiring.result())
+
+    async def check(self, check_id: UUID, *, timeout_s: float = READ_TIMEOUT_S) -> CheckView | None:
         """The check, or None when there is none.
 
         Raises:
             StoreUnavailable: see there.
         """
-        async with self.connection() as connection:
+        async with self.connection(timeout_s) as connection:
             row = await connection.fetchrow(queries.CHECK, check_id)
         return None if row is None else check_view(row)
 
@@ -115,6 +154,16 @@ class Store:
                 if row["outcome"]
             ],
         )
+
+
+async def _acquire(pool: asyncpg.Pool) -> asyncpg.pool.PoolConnectionProxy:
+    return await pool.acquire()
+
+
+def _drop(connection: asyncpg.pool.PoolConnectionProxy) -> None:
+    """Ends a connection without a word to the server; the pool makes another when it needs one."""
+    with suppress(asyncpg.InterfaceError):  # given back in this very moment
+        connection.terminate()
 
 
 def _size(row: asyncpg.Record) -> int:

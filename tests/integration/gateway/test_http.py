@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import io
 import json
+import logging
 from typing import Any
 
 import pytest
@@ -84,10 +85,18 @@ async def test_a_body_over_a_mebibyte(stack: Stack) -> None:
             await _problem(answer, 413, "body_too_large")
 
 
-async def test_a_body_that_does_not_decode(stack: Stack) -> None:
+@pytest.mark.parametrize(
+    "body", [b"this is not gzip", gzip.compress(b"x")[:10] + b"\xff" * 8], ids=["from its start", "after its header"]
+)
+async def test_a_body_that_does_not_decode_is_no_error_of_ours(
+    stack: Stack, body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     headers = JSON | {"Content-Encoding": "gzip"}
-    async with stack.http.post(CHECKS, data=b"this is not gzip", headers=headers) as answer:
-        await _problem(answer, 400, "bad_request")
+    with caplog.at_level(logging.INFO):
+        async with stack.http.post(CHECKS, data=body, headers=headers) as answer:
+            await _problem(answer, 400, "bad_request")
+        await stack.get("/api/v1/version")
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
 
 
 @pytest.mark.parametrize(

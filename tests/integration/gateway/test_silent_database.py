@@ -1,0 +1,130 @@
+"""A database that neither answers nor closes its connections, as behind a broken network or on a stuck disk."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import aiohttp
+import pytest
+
+from services.gateway.handlers import READ_BACK_TIMEOUT_S
+from services.gateway.store import GIVE_BACK_WITHIN_S, READ_TIMEOUT_S, STALE_AFTER_S
+from shared.service import Service
+from tests.integration.gateway.stack import CHECKS, Stack
+from tests.integration.servers import TcpProxy, eventually
+
+REPOSITORY = Path(__file__).parents[3]
+SLACK_S = 2.0
+"""What a busy machine may add to a deadline."""
+
+
+def _way_to_the_database(parts: Stack) -> tuple[TcpProxy, str]:
+    """A proxy for the database, and the URL that leads through it."""
+    address = parts.database_url.split("@")[1].split("/")[0]
+    way = TcpProxy(address)
+    return way, parts.database_url.replace(address, way.address)
+
+
+@asynccontextmanager
+async def _gateway(parts: Stack) -> AsyncIterator[tuple[Service, TcpProxy]]:
+    """A gateway, and the only way to its database; at its end it must stop in time although that may be frozen."""
+    way, url = _way_to_the_database(parts)
+    async with way, parts.gateway(database_url=url) as service:
+        yield service, way
+
+
+async def _read(parts: Stack, path: str) -> tuple[str, float]:
+    began_s = time.monotonic()
+    problem = await parts.get(path, status=503)
+    return problem["code"], time.monotonic() - began_s
+
+
+async def test_reading_ends_at_its_deadline_and_works_again_afterwards(parts: Stack) -> None:
+    async with parts.recorder(), _gateway(parts) as (service, way):
+        check = await parts.post(url="example.org")
+        way.freeze()
+        # More of each than there are connections in the pool: who waits for one has the same deadline.
+        paths = [f"{CHECKS}/{check['id']}", CHECKS, "/api/v1/stats"] + [CHECKS, f"{CHECKS}/{check['id']}"] * 5
+        answers = await asyncio.gather(*(_read(parts, path) for path in paths))
+        assert {code for code, _ in answers} == {"database_unavailable"}
+        assert max(took_s for _, took_s in answers) < READ_TIMEOUT_S + GIVE_BACK_WITHIN_S + SLACK_S
+        way.thaw()
+        await eventually(lambda: service.readiness()["database"], what="the probe succeeds")
+        assert (await parts.get(f"{CHECKS}/{check['id']}"))["id"] == check["id"]
+        assert [one["id"] for one in (await parts.get(CHECKS))["items"]] == [check["id"]]
+
+
+async def _status(http: aiohttp.ClientSession, path: str) -> int:
+    async with http.get(path) as answer:
+        return answer.status
+
+
+async def test_a_gateway_whose_database_is_silent_is_not_ready(parts: Stack) -> None:
+    async with _gateway(parts) as (service, way):
+        way.freeze()
+        within_s = STALE_AFTER_S + SLACK_S
+        await eventually(lambda: not service.readiness()["database"], timeout_s=within_s, what="it is not ready")
+        way.thaw()
+        await eventually(lambda: service.readiness()["database"], what="it is ready again")
+
+
+@pytest.mark.parametrize("wait_s", [None, 3])
+async def test_a_committed_check_that_cannot_be_read_back_is_answered_with_its_id(
+    parts: Stack, wait_s: int | None
+) -> None:
+    async with parts.recorder(), _gateway(parts) as (_, way):
+        await parts.post(url="example.org/before")
+        way.freeze()
+        began_s = time.monotonic()
+        headers = {} if wait_s is None else {"Prefer": f"wait={wait_s}"}
+        async with parts.http.post(CHECKS, json={"url": "example.org/now"}, headers=headers) as answer:
+            problem = await answer.json()
+            took_s = time.monotonic() - began_s
+            assert (answer.status, problem["code"]) == (503, "not_committed")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert answer.headers["Location"] == f"{CHECKS}/{problem['id']}"
+        # At most: what was asked for, the read that it interrupts, and the last read.
+        assert took_s < (wait_s or 0) + READ_BACK_TIMEOUT_S + 2 * GIVE_BACK_WITHIN_S + SLACK_S
+        assert await parts.ask("SELECT url FROM checks WHERE id = $1", UUID(problem["id"])) == "http://example.org/now"
+
+
+async def test_sigterm_ends_the_process_in_order_while_the_database_is_silent(parts: Stack) -> None:
+    way, url = _way_to_the_database(parts)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "WORDWATCH_DATABASE_URL": url,
+        "WORDWATCH_NSQD": parts.nsqd.tcp,
+        "WORDWATCH_PORT": str(parts.port),
+    }
+    async with way:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.gateway", cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
+        )
+        try:
+            assert process.stderr is not None
+            async with asyncio.timeout(20):
+                while b"gateway open" not in (line := await process.stderr.readline()):
+                    assert line, "it ended"
+            assert (await parts.get(CHECKS))["items"] == []
+            way.freeze()
+            async with aiohttp.ClientSession(parts.url) as http, asyncio.TaskGroup() as group:
+                reading = group.create_task(_status(http, CHECKS))
+                await asyncio.wait({reading}, timeout=0.2)  # it is under way
+                process.send_signal(signal.SIGTERM)
+                async with asyncio.timeout(READ_TIMEOUT_S + 10):
+                    rest = await process.stderr.read()
+                    assert await process.wait() == 0, rest.decode()
+            assert reading.result() == 503
+            assert b"service ended" in rest
+            assert b"Traceback" not in rest
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
