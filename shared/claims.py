@@ -6,7 +6,7 @@ from typing import Any
 import asyncpg
 
 from shared import topics
-from shared.messages import ClaimedCheck, Question, encode
+from shared.messages import ClaimedCheck, Question, encode_all
 from shared.nsq.producer import Producer
 from shared.settings import Settings
 
@@ -16,9 +16,9 @@ CLAIM = "SELECT * FROM claim_checks($1::text[], $2, $3, $4, $5, $6::text[])"
 """Takes `claim_arguments`; gives rows for `from_row`."""
 
 
-def claim_arguments(config: Settings, hosts: list[str] | None, most: int = MOST_PER_CLAIM) -> tuple[Any, ...]:
+def claim_arguments(config: Settings, hosts: list[str] | None) -> tuple[Any, ...]:
     """The arguments of `claim_checks`; `hosts` None asks for whatever is due."""
-    return hosts, most, config.host_concurrency, config.host_rate_per_s, config.lease_s, trusted(config)
+    return hosts, MOST_PER_CLAIM, config.host_concurrency, config.host_rate_per_s, config.lease_s, trusted(config)
 
 
 def trusted(config: Settings) -> list[str]:
@@ -56,8 +56,8 @@ async def publish(producer: Producer, checks: Iterable[ClaimedCheck]) -> None:
     Raises:
         shared.nsq.errors.NsqError: no nsqd took them in time.
     """
-    by_topic: dict[str, list[bytes]] = {}
+    by_topic: dict[str, list[ClaimedCheck]] = {}
     for check in checks:
-        by_topic.setdefault(topics.OF_LANE[check.lane].name, []).append(encode(check))
-    for topic, bodies in by_topic.items():
-        await producer.publish_many(topic, bodies)
+        by_topic.setdefault(topics.OF_LANE[check.lane].name, []).append(check)
+    for topic, claimed in by_topic.items():
+        await producer.publish_many(topic, encode_all(claimed))

@@ -177,6 +177,7 @@ def _nsq(settings: Settings, home: Path) -> dict[str, Any]:
         "--sync-timeout=100ms",
         "--msg-timeout=10s",
         "--max-msg-timeout=15m",
+        # As shared/topics.py has them (a test compares); this module must do without the packages that one imports.
         "--max-msg-size=4194304",
         "--max-body-size=8388608",
         "--log-level=warn",

@@ -14,6 +14,7 @@ from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
 from services.recorder.store import Flush, Flushed, Item, Submission
 from shared import claims, messages, topics
+from shared.backoff import Backoff
 from shared.db.single import SingleConnection
 from shared.messages import ClaimedCheck
 from shared.nsq.errors import NsqError
@@ -60,6 +61,7 @@ class Recorder:
         self._database = database
         self._config = config
         self._metrics = metrics
+        self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
 
     async def run(self) -> None:
@@ -132,24 +134,23 @@ class Recorder:
 
     async def _committed(self, items: Sequence[Item]) -> Flushed:
         """Runs the transaction, again and again while its failure may pass: the messages are TOUCHed meanwhile."""
-        attempt = 0
+        backoff = Backoff(rng=self._rng, first_s=0.04, cap_s=_PAUSE_MOST_S)
         while True:
             tried = items
 
             async def flush(connection: asyncpg.Connection, tried: Sequence[Item] = tried) -> Flushed:
-                return await Flush(connection, tried, self._config, _jitter).run()
+                return await Flush(connection, tried, self._config, self._jitter).run()
 
             try:
                 return await self._database.run(flush, timeout_s=FLUSH_WITHIN_S)
             except faults.DATABASE as error:
                 if not faults.may_pass(error):
                     raise
-                attempt += 1
                 self._metrics.flush_retries.inc()
-                log.warning("flush failed, tried again", error=repr(error), size=len(items), attempt=attempt)
+                log.warning("flush failed, tried again", error=repr(error), size=len(items))
                 self._database.drop()
                 items = faults.perhaps_committed(items)
-                await asyncio.sleep(min(_PAUSE_MOST_S, 0.02 * 2 ** min(attempt, 10)) * _jitter())
+                await asyncio.sleep(backoff.next_s())
 
     async def _publish(self, done: Flushed) -> bool:
         """Publishes what commits have claimed; what no nsqd takes goes with the next flush."""
@@ -172,6 +173,5 @@ class Recorder:
         except NsqError as error:
             log.warning("hint not published; those who wait look it up", error=repr(error))
 
-
-def _jitter() -> float:
-    return random.uniform(0.5, 1.5)  # noqa: S311 - spreads retries, guards nothing
+    def _jitter(self) -> float:
+        return self._rng.uniform(0.5, 1.5)

@@ -6,9 +6,9 @@ The recorder holds the row's lock while it asks, so that what is decided here is
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from shared.errors import MAX_RETRY_AFTER_S
 from shared.messages import FINAL, AttemptError, AttemptFinished, AttemptRef, Status
 
-MAX_RETRY_AFTER_S = 3600.0
 _PAUSE_GROWTH = 4.0
 
 

@@ -9,15 +9,15 @@ import asyncpg
 import msgspec
 
 from services.recorder.lifecycle import Change, CheckState
+from shared.errors import MAX_RETRY_AFTER_S
 from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, FetcherHere, SubmitCheck
 
 Columns = Sequence[list[Any]]
 
 
-def columns(values: Iterable[Sequence[Any]], width: int) -> Columns:
-    """Rows turned into `width` lists, one a column."""
-    turned = [list(column) for column in zip(*values, strict=True)]
-    return turned or [[] for _ in range(width)]
+def columns(values: Iterable[Sequence[Any]]) -> Columns:
+    """Rows, of which there is at least one, turned into lists, one a column."""
+    return [list(column) for column in zip(*values, strict=True)]
 
 
 def json_text(value: Any) -> str:
@@ -51,17 +51,17 @@ def state(row: asyncpg.Record) -> CheckState:
 def keys(commands: Iterable[SubmitCheck]) -> Columns:
     """For TAKE_KEYS, in the order of the keys."""
     held = sorted((c.idempotency.key, c.idempotency.digest, c.check_id) for c in commands if c.idempotency)
-    return columns(held, 3)
+    return columns(held)
 
 
 def pauses(values: Iterable[tuple[str, float]]) -> Columns:
-    """For PAUSE_HOSTS; a pause is at most an hour."""
-    return columns([(host, min(pause_s, 3600.0)) for host, pause_s in values], 2)
+    """For PAUSE_HOSTS; a pause is at most `MAX_RETRY_AFTER_S`."""
+    return columns([(host, min(pause_s, MAX_RETRY_AFTER_S)) for host, pause_s in values])
 
 
 def attempts(refs: Iterable[AttemptFinished | AttemptRef]) -> Columns:
     """For END_LEASES."""
-    return columns([(ref.check_id, ref.attempt) for ref in refs], 2)
+    return columns([(ref.check_id, ref.attempt) for ref in refs])
 
 
 def checks(commands: Iterable[SubmitCheck]) -> Columns:
@@ -80,8 +80,7 @@ def checks(commands: Iterable[SubmitCheck]) -> Columns:
                 c.trace,
             )
             for c in commands
-        ],
-        9,
+        ]
     )
 
 
@@ -89,16 +88,15 @@ def changes(values: Iterable[tuple[UUID, Change]]) -> Columns:
     """For CHANGE_CHECKS."""
     return columns(
         [
-            (id_, s.status, s.attempts, s.next_attempt_at, s.started_at, s.finished_at)
-            for id_, s in ((id_, change.state) for id_, change in values)
-        ],
-        6,
+            (id_, c.state.status, c.state.attempts, c.state.next_attempt_at, c.state.started_at, c.state.finished_at)
+            for id_, c in values
+        ]
     )
 
 
 def results(reports: Iterable[AttemptFinished]) -> Columns:
     """For STORE_RESULTS."""
-    return columns([_result(report) for report in reports], 10)
+    return columns([_result(report) for report in reports])
 
 
 def _result(report: AttemptFinished) -> tuple[Any, ...]:
@@ -124,17 +122,14 @@ def failures(reports: Iterable[AttemptFinished]) -> Columns:
         for r in reports
         if r.error is not None
     ]
-    return columns(values, 8)
+    return columns(values)
 
 
 def outcomes(values: Iterable[CommandOutcome]) -> Columns:
     """For STORE_OUTCOMES."""
-    return columns([(o.id, o.outcome, o.check_id) for o in values], 3)
+    return columns([(o.id, o.outcome, o.check_id) for o in values])
 
 
 def fetchers(values: Iterable[FetcherHere]) -> Columns:
     """For STORE_FETCHERS."""
-    return columns(
-        [(f.fetcher, f.version, f.capacity, f.in_flight, f.finished_last_s, f.at) for f in values],
-        6,
-    )
+    return columns([(f.fetcher, f.version, f.capacity, f.in_flight, f.finished_last_s, f.at) for f in values])

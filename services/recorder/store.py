@@ -190,7 +190,7 @@ class Flush:
             await execute(sql.DEQUEUE, closed)
         due = [(id_, change.due_at) for id_, change in changes if change.due_at is not None]
         if due:
-            await execute(sql.ENQUEUE, *rows.columns(due, 2))
+            await execute(sql.ENQUEUE, *rows.columns(due))
         results = [change.result for _, change in changes if change.result is not None]
         if results:
             await execute(sql.STORE_RESULTS, *rows.results(results))

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from services.scheduler import sql
 from services.scheduler.draining import DrainWatch
 from shared import claims
+from shared.backoff import Backoff
 from shared.clock import MonotonicClock
 from shared.db.connect import UNAVAILABLE, DatabaseError
 from shared.db.single import SingleConnection
@@ -62,20 +63,20 @@ class Scheduler:
             self._database.drop()
 
     async def _rounds(self) -> None:
-        failures = 0
+        backoff = Backoff(rng=random.Random(), cap_s=_PAUSE_MOST_S)  # noqa: S311 - jitter
         while True:
             began_s = self._clock()
             try:
                 claimed = await self.round()
-                failures = 0
+                backoff.reset()
             except _PASSING as error:
-                failures += 1
                 claimed = 0
                 self._failed.inc()
                 log.warning("round failed, tried again", error=repr(error))
                 self._database.drop()
-                await asyncio.sleep(min(_PAUSE_MOST_S, 0.05 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.5))  # noqa: S311
-            if failures or self._clock() - began_s > STALLED_AFTER_S:
+                self._watch.database_stalled()
+                await asyncio.sleep(backoff.next_s())
+            if self._clock() - began_s > STALLED_AFTER_S:
                 self._watch.database_stalled()
             if claimed < claims.MOST_PER_CLAIM:
                 await asyncio.sleep(max(0.0, LOOK_EVERY_S - (self._clock() - began_s)))

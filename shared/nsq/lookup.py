@@ -11,9 +11,9 @@ import aiohttp
 import msgspec
 import structlog
 
+from shared.backoff import Backoff
 from shared.clock import MonotonicClock, monotonic_s
 from shared.nsq.background import Background
-from shared.nsq.backoff import Backoff
 from shared.nsq.connection import split_address
 
 log = structlog.get_logger(__name__)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from shared.nsq.backoff import Backoff
+from shared.backoff import Backoff
 from shared.nsq.connection import Connection
 from shared.nsq.errors import NsqError
 from shared.nsq.lookup import Lookup

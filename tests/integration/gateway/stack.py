@@ -1,9 +1,13 @@
 """A gateway as it runs in production, against a real PostgreSQL, nsqd and recorder, in this process."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +25,7 @@ from shared.service import Service
 from shared.settings import Settings
 from tests.integration.servers import Nsqd, eventually, free_port
 
+REPOSITORY = Path(__file__).parents[3]
 CHECKS = "/api/v1/checks"
 DEADLINE_S = 10.0
 
@@ -47,6 +52,29 @@ class Stack:
         } | settings
         async with _running("gateway", gateway.run, Settings(**given)) as service:
             yield service
+
+    @asynccontextmanager
+    async def process(self, database_url: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Runs a gateway as a process of its own, open when the context begins, and gone when it ends."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "WORDWATCH_DATABASE_URL": database_url or self.database_url,
+            "WORDWATCH_NSQD": self.nsqd.tcp,
+            "WORDWATCH_PORT": str(self.port),
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.gateway", cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
+        )
+        try:
+            assert process.stderr is not None
+            async with asyncio.timeout(20):
+                while b"gateway open" not in (line := await process.stderr.readline()):
+                    assert line, "it ended"
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     @asynccontextmanager
     async def recorder(self) -> AsyncIterator[Service]:

@@ -5,41 +5,22 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 from shared.version import RULE_VERSION, VERSION
-from tests.integration.gateway.stack import CHECKS, Stack
+from tests.integration.gateway.stack import CHECKS, REPOSITORY, Stack
 from tests.integration.servers import Nsqd, Nsqlookupd, eventually
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 async def test_sigterm_ends_the_process_in_order(parts: Stack) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "WORDWATCH_DATABASE_URL": parts.database_url,
-        "WORDWATCH_NSQD": parts.nsqd.tcp,
-        "WORDWATCH_PORT": str(parts.port),
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.gateway", cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
-    )
-    try:
-        assert process.stderr is not None
-        async with asyncio.timeout(20):
-            while b"gateway open" not in (line := await process.stderr.readline()):
-                assert line, "it ended"
+    async with parts.process() as process:
         assert await parts.get("/api/v1/version") == {"version": VERSION, "api": "v1", "rule_version": RULE_VERSION}
         process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
         async with asyncio.timeout(20):
             rest = await process.stderr.read()
             assert await process.wait() == 0, rest.decode()
         assert b"service ended" in rest
         assert b"rror" not in rest
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def test_without_a_database_the_process_says_what_to_do(parts: Stack) -> None:

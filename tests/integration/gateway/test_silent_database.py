@@ -1,14 +1,10 @@
 """A database that neither answers nor closes its connections, as behind a broken network or on a stuck disk."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from uuid import UUID
 
 import aiohttp
@@ -20,7 +16,6 @@ from shared.service import Service
 from tests.integration.gateway.stack import CHECKS, Stack
 from tests.integration.servers import TcpProxy, eventually
 
-REPOSITORY = Path(__file__).parents[3]
 SLACK_S = 2.0
 """What a busy machine may add to a deadline."""
 
@@ -97,34 +92,17 @@ async def test_a_committed_check_that_cannot_be_read_back_is_answered_with_its_i
 
 async def test_sigterm_ends_the_process_in_order_while_the_database_is_silent(parts: Stack) -> None:
     way, url = _way_to_the_database(parts)
-    environment = {
-        "PATH": os.environ["PATH"],
-        "WORDWATCH_DATABASE_URL": url,
-        "WORDWATCH_NSQD": parts.nsqd.tcp,
-        "WORDWATCH_PORT": str(parts.port),
-    }
-    async with way:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.gateway", cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
-        )
-        try:
+    async with way, parts.process(url) as process:
+        assert (await parts.get(CHECKS))["items"] == []
+        way.freeze()
+        async with aiohttp.ClientSession(parts.url) as http, asyncio.TaskGroup() as group:
+            reading = group.create_task(_status(http, CHECKS))
+            await asyncio.wait({reading}, timeout=0.2)  # it is under way
+            process.send_signal(signal.SIGTERM)
             assert process.stderr is not None
-            async with asyncio.timeout(20):
-                while b"gateway open" not in (line := await process.stderr.readline()):
-                    assert line, "it ended"
-            assert (await parts.get(CHECKS))["items"] == []
-            way.freeze()
-            async with aiohttp.ClientSession(parts.url) as http, asyncio.TaskGroup() as group:
-                reading = group.create_task(_status(http, CHECKS))
-                await asyncio.wait({reading}, timeout=0.2)  # it is under way
-                process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(READ_TIMEOUT_S + 10):
-                    rest = await process.stderr.read()
-                    assert await process.wait() == 0, rest.decode()
-            assert reading.result() == 503
-            assert b"service ended" in rest
-            assert b"Traceback" not in rest
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            async with asyncio.timeout(READ_TIMEOUT_S + 10):
+                rest = await process.stderr.read()
+                assert await process.wait() == 0, rest.decode()
+        assert reading.result() == 503
+        assert b"service ended" in rest
+        assert b"Traceback" not in rest

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local import compose, postgres
+from shared import topics
 from shared.settings import SettingError, Settings, load
 
 HOME = Path("/somewhere/a home")
@@ -127,3 +128,9 @@ def test_a_path_with_signs_that_the_supervisor_expands_survives() -> None:
     # These are rendered as templates: no path may be in them.
     assert "/" not in read["log_location"].removeprefix("logs/")
     assert "working_dir" not in read
+
+
+def test_nsqd_takes_messages_as_large_as_the_table_of_topics_allows() -> None:
+    command = str(processes_of(load({}))["nsqd"]["entrypoint"])
+    assert f"--max-msg-size={topics.MAX_MESSAGE_BYTES}" in command
+    assert f"--max-body-size={topics.MAX_BODY_BYTES}" in command

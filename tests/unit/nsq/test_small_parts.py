@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.backoff import Backoff
 from shared.nsq import errors, names
 from shared.nsq.background import Background
-from shared.nsq.backoff import Backoff
 from shared.nsq.connection import split_address
 from shared.nsq.metrics import channel_label
 from shared.nsq.producer import split

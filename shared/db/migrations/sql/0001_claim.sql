@@ -153,8 +153,7 @@ BEGIN
     INSERT INTO hosts (host)
     SELECT w.host FROM (SELECT host FROM queue UNION SELECT host FROM leases) w
     WHERE w.host <> ALL (p_trusted) ORDER BY w.host ON CONFLICT DO NOTHING;
-    UPDATE hosts h SET wake_interactive = coalesce(h.wake_interactive, clock_timestamp()),
-                       wake_bulk = coalesce(h.wake_bulk, clock_timestamp())
+    UPDATE hosts h SET wake_interactive = clock_timestamp(), wake_bulk = clock_timestamp()
     FROM (SELECT hosts.host FROM hosts
           WHERE wake_interactive IS NULL AND wake_bulk IS NULL AND hosts.host <> ALL (p_trusted)
               AND EXISTS (SELECT FROM queue WHERE queue.host = hosts.host)

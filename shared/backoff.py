@@ -6,7 +6,7 @@ import random
 class Backoff:
     """Pauses that double from `first_s` up to `cap_s`, each cut by a random part of up to a half.
 
-    The jitter keeps the processes of a fleet from knocking all at once at an nsqd that has just come back.
+    The jitter keeps the processes of a fleet from knocking all at once at a server that has just come back.
     """
 
     def __init__(self, *, rng: random.Random, first_s: float = 0.1, cap_s: float = 5.0) -> None:
