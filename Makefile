@@ -20,10 +20,10 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo scale ps logs stop test lint format messages lock clean
+.PHONY: help run demo scale ps logs stop test test-long lint format messages lock clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
 
 run: ## Start everything on this machine, in the foreground; Ctrl-C stops it
 	@exec $(RUNNER) run
@@ -45,6 +45,9 @@ stop: ## Stop what `make run` started, from another terminal
 
 test: lint ## Everything that CI runs: lint, types, all tests
 	@exec $(DEV) -m pytest
+
+test-long: ## What takes too long for every time: more kills, longer outages
+	@exec $(DEV) -m pytest -m long
 
 lint: ## Check style, types and the rules about imports
 	@exec $(DEV) -m ruff check .

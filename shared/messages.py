@@ -60,7 +60,39 @@ class SubmitCheck(Message, frozen=True, tag_field="kind", tag="submit_check"):
     """The id by which logs tell the story of one request."""
 
 
-Command = SubmitCheck
+class CancelCheck(Message, frozen=True, tag_field="kind", tag="cancel_check"):
+    """Asks that a check be given up. Outcome: `applied` (also if it was cancelled already), `not_found`, or
+    `already_finished`.
+    """
+
+    id: UUID
+    expires_at: Instant
+    check_id: UUID
+    trace: str = ""
+
+
+class RetryCheck(Message, frozen=True, tag_field="kind", tag="retry_check"):
+    """Asks for a new run of a failed or cancelled check. Outcome: `applied`, `not_found`, or `not_retryable`."""
+
+    id: UUID
+    expires_at: Instant
+    check_id: UUID
+    trace: str = ""
+
+
+class DeleteCheck(Message, frozen=True, tag_field="kind", tag="delete_check"):
+    """Asks that a check go with its history. Outcome: `deleted`, or `not_found`."""
+
+    id: UUID
+    expires_at: Instant
+    check_id: UUID
+    trace: str = ""
+
+
+CheckCommand = CancelCheck | RetryCheck | DeleteCheck
+"""Commands about a check that is there. What becomes of one is always kept as its outcome, for 24 h."""
+
+Command = SubmitCheck | CheckCommand
 """All commands, a tagged union by `kind`."""
 
 
@@ -197,7 +229,7 @@ class ChangedCheck(Message, frozen=True):
 
 
 class CommandOutcome(Message, frozen=True):
-    """What became of a command: `applied`, or the code of why not."""
+    """What became of a command: `applied` or `deleted`, or the code of why not."""
 
     id: UUID
     outcome: str
@@ -209,6 +241,27 @@ class Recorded(Message, frozen=True):
 
     checks: tuple[ChangedCheck, ...] = ()
     outcomes: tuple[CommandOutcome, ...] = ()
+    deleted: tuple[UUID, ...] = ()
+    """Checks that are gone."""
+
+
+# --- clocks#ephemeral: recorder → fetchers ---------------------------------------------------------------------------
+
+
+class ClockReading(Message, frozen=True):
+    """A fetcher's sign of life and Postgres's clock, one after the other: so a fetcher knows how far off its own is."""
+
+    fetcher: str
+    said_at: Instant
+    """The `at` of the FetcherHere that this answers, by the fetcher's clock."""
+    database_at: Instant
+    """Postgres's clock between that message and this one."""
+
+
+class ClockReadings(Message, frozen=True):
+    """Answers to the signs of life of one commit. They may get lost: two seconds later there are new ones."""
+
+    readings: tuple[ClockReading, ...]
 
 
 _encoder = msgspec.json.Encoder()
@@ -228,3 +281,4 @@ decode_command: Callable[[bytes], Command] = msgspec.json.Decoder(Command).decod
 decode_claimed_check: Callable[[bytes], ClaimedCheck] = msgspec.json.Decoder(ClaimedCheck).decode
 decode_report: Callable[[bytes], Report] = msgspec.json.Decoder(Report).decode
 decode_recorded: Callable[[bytes], Recorded] = msgspec.json.Decoder(Recorded).decode
+decode_clock_readings: Callable[[bytes], ClockReadings] = msgspec.json.Decoder(ClockReadings).decode

@@ -45,8 +45,15 @@ RESULTS = Topic("results", messages.Report, ("fetcher",), ("recorder",), "Outcom
 RECORDED = Topic(
     "recorded#ephemeral", messages.Recorded, ("recorder",), (), "A hint after each commit; one channel per reader"
 )
+CLOCKS = Topic(
+    "clocks#ephemeral",
+    messages.ClockReadings,
+    ("recorder",),
+    (),
+    "What Postgres's clock said at fetchers' signs of life; one channel per fetcher",
+)
 
-ALL = (COMMANDS, CHECKS, CHECKS_BULK, RESULTS, RECORDED)
+ALL = (COMMANDS, CHECKS, CHECKS_BULK, RESULTS, RECORDED, CLOCKS)
 OF_LANE: dict[messages.Lane, Topic] = {"interactive": CHECKS, "bulk": CHECKS_BULK}
 DURABLE: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
     (topic.name, topic.channels) for topic in ALL if not topic.ephemeral

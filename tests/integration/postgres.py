@@ -64,14 +64,14 @@ def find_binaries() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Owner:
+class Owner:
     """Who runs the server: postgres refuses to run as root."""
 
     uid: int | None
     gid: int | None
 
     @classmethod
-    def choose(cls) -> "_Owner":
+    def choose(cls) -> "Owner":
         if os.geteuid() != 0:
             return cls(None, None)
         nobody = pwd.getpwnam("nobody")
@@ -144,7 +144,7 @@ def _free_port() -> int:
         return port
 
 
-def _run(command: list[str], owner: _Owner, folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], owner: Owner, folder: Path) -> subprocess.CompletedProcess[str]:
     # pg_ctl's server keeps what it inherits: of a pipe here, nobody would ever see the end.
     with (folder / "tool.log").open("ab") as log:
         return subprocess.run(
@@ -167,7 +167,7 @@ def start_cluster() -> Cluster:
         FileNotFoundError: there is no server on this machine.
         RuntimeError: it does not start; its log is in the text.
     """
-    binaries, owner = find_binaries(), _Owner.choose()
+    binaries, owner = find_binaries(), Owner.choose()
     folder = Path(tempfile.mkdtemp(prefix="wordwatch-pg-"))
     if not owner.may_run(binaries):  # a virtual environment under a closed home directory
         shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
@@ -184,7 +184,7 @@ def start_cluster() -> Cluster:
     return cluster
 
 
-def _guard(binaries: Path, owner: _Owner, folder: Path) -> subprocess.Popen[bytes]:
+def _guard(binaries: Path, owner: Owner, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         ["/bin/sh", "-c", _GUARDIAN, "guardian", str(binaries / "pg_ctl"), str(folder / "data"), str(folder)],
         stdin=subprocess.PIPE,
@@ -196,13 +196,13 @@ def _guard(binaries: Path, owner: _Owner, folder: Path) -> subprocess.Popen[byte
     )
 
 
-def _initialize(binaries: Path, owner: _Owner, folder: Path) -> None:
+def _initialize(binaries: Path, owner: Owner, folder: Path) -> None:
     options = ["--no-sync", "--auth=trust", "--locale=C.UTF-8", "--encoding=UTF8", f"--username={SUPERUSER}"]
     if _run([str(binaries / "initdb"), "-D", str(folder / "data"), *options], owner, folder).returncode != 0:
         raise RuntimeError(f"initdb failed: {_logs(folder)}")
 
 
-def _start(binaries: Path, owner: _Owner, folder: Path) -> int:
+def _start(binaries: Path, owner: Owner, folder: Path) -> int:
     command = [str(binaries / "pg_ctl"), "start", "-w", "-s", "-D", str(folder / "data")]
     command += ["-l", str(folder / "server.log"), "-t", str(START_TIMEOUT_S), "-o"]
     for _ in range(_START_TRIES):

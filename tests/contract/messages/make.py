@@ -16,15 +16,20 @@ from shared.messages import (
     AttemptRef,
     AttemptsLate,
     AttemptsStarted,
+    CancelCheck,
     ChangedCheck,
     ClaimedCheck,
+    ClockReading,
+    ClockReadings,
     CommandOutcome,
     Counted,
+    DeleteCheck,
     FetcherHere,
     Idempotency,
     PageFacts,
     Question,
     Recorded,
+    RetryCheck,
     Snippet,
     SubmitCheck,
 )
@@ -50,6 +55,9 @@ GOLDEN: dict[str, tuple[messages.Message, Callable[[bytes], Any]]] = {
         ),
         messages.decode_command,
     ),
+    "cancel_check.1": (CancelCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
+    "retry_check.1": (RetryCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
+    "delete_check.1": (DeleteCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
     "claimed_check.1": (
         ClaimedCheck(
             check_id=CHECK,
@@ -124,6 +132,11 @@ GOLDEN: dict[str, tuple[messages.Message, Callable[[bytes], Any]]] = {
             outcomes=(CommandOutcome(id=COMMAND, outcome="repeated", check_id=CHECK),),
         ),
         messages.decode_recorded,
+    ),
+    "recorded.2": (Recorded(deleted=(CHECK,)), messages.decode_recorded),
+    "clock_readings.1": (
+        ClockReadings(readings=(ClockReading(fetcher="fetcher-1", said_at=AT, database_at=AT),)),
+        messages.decode_clock_readings,
     ),
 }
 
