@@ -9,7 +9,7 @@ from dataclasses import replace
 import asyncpg
 import msgspec
 
-from services.recorder.store import Item, Submission
+from services.recorder.store import Asked, Item
 from shared.db.connect import UNAVAILABLE, DatabaseUnavailableError
 from shared.messages import AttemptError, AttemptFinished, PageFacts
 
@@ -37,12 +37,12 @@ def is_data(error: asyncpg.PostgresError) -> bool:
 
 def perhaps_committed(items: Sequence[Item]) -> list[Item]:
     """The items for another try: a commit whose answer was lost claimed checks that nobody has published."""
-    return [replace(item, redelivered=True) if isinstance(item, Submission) else item for item in items]
+    return [replace(item, redelivered=True) if isinstance(item, Asked) else item for item in items]
 
 
 def set_aside(item: Item) -> Item | None:
     """The item without what PostgreSQL may have refused; None if nothing would be left."""
-    if isinstance(item, Submission):
+    if isinstance(item, Asked):
         return replace(item, refused=True)
     if isinstance(item, AttemptFinished):
         error = AttemptError(code="internal", detail="its outcome could not be stored", retry=True)

@@ -12,7 +12,7 @@ import structlog
 from services.recorder import faults
 from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
-from services.recorder.store import Flush, Flushed, Item, Submission
+from services.recorder.store import Asked, Flush, Flushed, Item
 from shared import claims, messages, topics
 from shared.backoff import Backoff
 from shared.db.single import SingleConnection
@@ -46,7 +46,7 @@ def decode(message: Message) -> Item:
         msgspec.DecodeError: it is none of ours.
     """
     if message.topic == topics.COMMANDS.name:
-        return Submission(messages.decode_command(message.body), redelivered=message.attempts > 1)
+        return Asked(messages.decode_command(message.body), redelivered=message.attempts > 1)
     return messages.decode_report(message.body)
 
 
@@ -81,7 +81,7 @@ class Recorder:
         self._metrics.flush_size.observe(len(deliveries))
         published = await self._publish(done)
         for delivery in deliveries:
-            if published or not isinstance(delivery.item, Submission):
+            if published or not isinstance(delivery.item, Asked):
                 await delivery.message.fin()
             else:
                 await delivery.message.req(PUBLISH_AGAIN_S)
@@ -110,12 +110,9 @@ class Recorder:
             if len(items) == 1:
                 return await self._set_aside(items[0], error)
         middle = len(items) // 2
-        halves = [await self._record(items[:middle]), await self._record(items[middle:])]
-        return Flushed(
-            claimed=halves[0].claimed + halves[1].claimed,
-            changed=halves[0].changed | halves[1].changed,
-            outcomes=halves[0].outcomes + halves[1].outcomes,
-        )
+        done = await self._record(items[:middle])
+        done.extend(await self._record(items[middle:]))
+        return done
 
     async def _set_aside(self, item: Item, error: asyncpg.PostgresError) -> Flushed:
         """Records of a culprit what can be; what can't even then is dropped: its lease brings the check back."""
@@ -165,13 +162,19 @@ class Recorder:
         return True
 
     async def _tell(self, done: Flushed) -> None:
-        if not done.changed and not done.outcomes:
-            return
-        hint = messages.Recorded(checks=tuple(done.changed.values()), outcomes=tuple(done.outcomes))
+        if done.changed or done.outcomes or done.deleted:
+            changed, deleted = tuple(done.changed.values()), tuple(done.deleted)
+            await self._hint(
+                topics.RECORDED, messages.Recorded(checks=changed, outcomes=tuple(done.outcomes), deleted=deleted)
+            )
+        if done.clocks:
+            await self._hint(topics.CLOCKS, messages.ClockReadings(readings=tuple(done.clocks)))
+
+    async def _hint(self, topic: topics.Topic, hint: messages.Message) -> None:
         try:
-            await self._producer.publish(topics.RECORDED.name, messages.encode(hint))
+            await self._producer.publish(topic.name, messages.encode(hint))
         except NsqError as error:
-            log.warning("hint not published; those who wait look it up", error=repr(error))
+            log.warning("hint not published; those who wait look it up", topic=topic.name, error=repr(error))
 
     def _jitter(self) -> float:
         return self._rng.uniform(0.5, 1.5)

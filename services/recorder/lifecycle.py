@@ -1,15 +1,24 @@
-"""What a report does to a check: pure, the row as it is and the message in, the row as it becomes out.
+"""The life of a check: pure, the row as it is and a message in, the row as it becomes out, or nothing.
 
-The recorder holds the row's lock while it asks, so that what is decided here is what happens.
+The recorder holds the row's lock while it asks, so that what is decided here is what happens. Three things are
+done by SQL alone, and described here all the same (`submitted`, `claimed`, `swept`): tests hold the two together.
+
+          submit                 claim, started
+    (none) ────► queued ◄──────────────────────► running ──► done
+                 │ ▲  ▲   failure that may pass,    │
+          cancel │ │  └── late, lease swept ────────┤
+                 ▼ │ retry                          ├──► failed ── retry ──► queued
+              cancelled ◄───────── cancel ──────────┘
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.errors import MAX_RETRY_AFTER_S
+from shared.errors import MAX_RETRY_AFTER_S, Retry, error_of
 from shared.messages import FINAL, AttemptError, AttemptFinished, AttemptRef, Status
 
 _PAUSE_GROWTH = 4.0
+_DEATHS_TO_CONVICT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,21 @@ class CheckState:
     next_attempt_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+
+
+NEW = CheckState(
+    status="queued",
+    run=1,
+    first_attempt=1,
+    last_attempt=0,
+    attempts=0,
+    lost=0,
+    deaths=0,
+    next_attempt_at=None,
+    started_at=None,
+    finished_at=None,
+)
+"""A check as its submission leaves it, due at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +71,7 @@ class Change:
     state: CheckState
     result: AttemptFinished | None = None
     """To be stored as the check's result."""
-    failure: AttemptFinished | None = None
+    history: AttemptFinished | None = None
     """To be kept in the history."""
     due_at: datetime | None = None
     """When the next attempt is due, if the check goes back into the queue."""
@@ -59,10 +83,10 @@ def finished(
     """An attempt ended with an outcome.
 
     A count of the current run is final, from whichever attempt. A failure counts only while its lease row is there:
-    without it the attempt was given up, and another one decides.
+    without it the attempt was given up, and another one decides. What comes too late to decide anything is history.
     """
     if state.status in FINAL or report.attempt < state.first_attempt:
-        return None
+        return Change(state, history=report) if had_lease else None
     done = replace(
         state,
         status="done",
@@ -75,13 +99,17 @@ def finished(
         return Change(done, result=report)
     if not had_lease:
         return None
-    if report.error.retry and done.attempts < policy.max_attempts:
-        due_at = now + timedelta(seconds=_wait_s(report.error, policy.pause_s(done.attempts, jitter)))
-        waiting = replace(
-            state, status="queued", attempts=done.attempts, next_attempt_at=due_at, started_at=None, finished_at=None
-        )
-        return Change(waiting, failure=report, due_at=due_at)
-    return Change(replace(done, status="failed"), result=report, failure=report)
+    if error_of(report.error.code).retry is Retry.ONCE:
+        done = replace(done, deaths=state.deaths + 1)
+        again, pause_s = done.deaths < _DEATHS_TO_CONVICT, 0.0
+    else:
+        again = report.error.retry and done.attempts < policy.max_attempts
+        pause_s = _wait_s(report.error, policy.pause_s(done.attempts, jitter))
+    if not again:
+        return Change(replace(done, status="failed"), result=report, history=report)
+    due_at = now + timedelta(seconds=pause_s)
+    waiting = replace(done, status="queued", next_attempt_at=due_at, started_at=None, finished_at=None)
+    return Change(waiting, history=report, due_at=due_at)
 
 
 def _wait_s(error: AttemptError, pause_s: float) -> float:
@@ -90,15 +118,50 @@ def _wait_s(error: AttemptError, pause_s: float) -> float:
 
 def started(state: CheckState, ref: AttemptRef) -> Change | None:
     """An attempt is under way; only of the newest attempt is that news."""
-    if state.status != "queued" or ref.attempt != state.last_attempt or ref.attempt < state.first_attempt:
+    if state.status != "queued" or not _is_under_way(state, ref.attempt):
         return None
-    if state.next_attempt_at is not None:
-        return None  # it has ended already and waits for the next one
     return Change(replace(state, status="running", started_at=ref.at))
 
 
 def late(state: CheckState, ref: AttemptRef, *, had_lease: bool, now: datetime) -> Change | None:
     """An attempt was found too late to be begun: no attempt, and the check is due at once."""
-    if not had_lease or state.status in FINAL or ref.attempt != state.last_attempt:
+    if not had_lease or not _is_under_way(state, ref.attempt):
         return None
     return Change(replace(state, status="queued", next_attempt_at=now, started_at=None), due_at=now)
+
+
+def _is_under_way(state: CheckState, attempt: int) -> bool:
+    """Whether it is what an open check waits for: its newest attempt, of this run, and not ended in some way."""
+    is_newest = state.first_attempt <= attempt == state.last_attempt
+    return is_newest and state.next_attempt_at is None and state.status not in FINAL
+
+
+def cancelled(state: CheckState, now: datetime) -> Change:
+    """Somebody gives an open check up. What is under way ends by itself, and changes nothing any more."""
+    return Change(replace(state, status="cancelled", next_attempt_at=None, finished_at=now))
+
+
+def retried(state: CheckState, now: datetime) -> Change:
+    """Somebody asks for a new run of a failed or cancelled check, which is due at once."""
+    fresh = replace(NEW, run=state.run + 1, first_attempt=state.last_attempt + 1, last_attempt=state.last_attempt)
+    return Change(fresh, due_at=now)
+
+
+def submitted(state: CheckState | None) -> CheckState | None:
+    """What `sql.ADD_CHECKS` does: a check is made once, and a repeated submission changes nothing."""
+    return NEW if state is None else None
+
+
+def claimed(state: CheckState, attempt: int) -> CheckState | None:
+    """What `claim_checks` does to a check that waits: an attempt number and a lease (a row of its own)."""
+    if state.status != "queued" or attempt != state.last_attempt + 1:
+        return None
+    return replace(state, last_attempt=attempt, next_attempt_at=None)
+
+
+def swept(state: CheckState, attempt: int, due_at: datetime) -> Change | None:
+    """What `sweep_leases` does when a lease ended without a word: the attempt is lost, and another one due."""
+    if not _is_under_way(state, attempt):
+        return None
+    lost = replace(state, status="queued", lost=state.lost + 1, started_at=None, next_attempt_at=due_at)
+    return Change(lost, due_at=due_at)

@@ -1,6 +1,6 @@
 """Messages as columns for SQL, one list a column, and rows as states."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ Columns = Sequence[list[Any]]
 
 
 def columns(values: Iterable[Sequence[Any]]) -> Columns:
-    """Rows, of which there is at least one, turned into lists, one a column."""
+    """Rows turned into lists, one a column; of no rows, none."""
     return [list(column) for column in zip(*values, strict=True)]
 
 
@@ -54,9 +54,9 @@ def keys(commands: Iterable[SubmitCheck]) -> Columns:
     return columns(held)
 
 
-def pauses(values: Iterable[tuple[str, float]]) -> Columns:
+def pauses(values: Iterable[tuple[str, float]], trusted: Collection[str]) -> Columns:
     """For PAUSE_HOSTS; a pause is at most `MAX_RETRY_AFTER_S`."""
-    return columns([(host, min(pause_s, MAX_RETRY_AFTER_S)) for host, pause_s in values])
+    return columns([(host, min(pause_s, MAX_RETRY_AFTER_S)) for host, pause_s in values if host not in trusted])
 
 
 def attempts(refs: Iterable[AttemptFinished | AttemptRef]) -> Columns:
@@ -88,8 +88,19 @@ def changes(values: Iterable[tuple[UUID, Change]]) -> Columns:
     """For CHANGE_CHECKS."""
     return columns(
         [
-            (id_, c.state.status, c.state.attempts, c.state.next_attempt_at, c.state.started_at, c.state.finished_at)
-            for id_, c in values
+            (
+                id_,
+                s.status,
+                s.run,
+                s.first_attempt,
+                s.attempts,
+                s.lost,
+                s.deaths,
+                s.next_attempt_at,
+                s.started_at,
+                s.finished_at,
+            )
+            for id_, s in ((id_, change.state) for id_, change in values)
         ]
     )
 
@@ -115,12 +126,20 @@ def _result(report: AttemptFinished) -> tuple[Any, ...]:
     )
 
 
-def failures(reports: Iterable[AttemptFinished]) -> Columns:
-    """For STORE_FAILURES."""
-    values: list[tuple[UUID, int, int, datetime, datetime, int | None, str, str]] = [
-        (r.check_id, r.attempt, r.run, r.started_at, r.finished_at, r.facts.http_status, r.error.code, r.fetcher)
+def history(reports: Iterable[AttemptFinished]) -> Columns:
+    """For STORE_HISTORY."""
+    values: list[tuple[UUID, int, int, datetime, datetime, int | None, str | None, str]] = [
+        (
+            r.check_id,
+            r.attempt,
+            r.run,
+            r.started_at,
+            r.finished_at,
+            r.facts.http_status,
+            r.error.code if r.error else None,
+            r.fetcher,
+        )
         for r in reports
-        if r.error is not None
     ]
     return columns(values)
 

@@ -17,8 +17,14 @@ ON CONFLICT (key) DO UPDATE
 WHERE keys.created_at < clock_timestamp() - interval '24 h'
 """
 READ_KEYS = "SELECT key, digest, check_id FROM keys WHERE key = ANY ($1::text[])"
+LOCK_KEYS_OF = "SELECT key FROM keys WHERE check_id = ANY ($1::uuid[]) ORDER BY key FOR UPDATE"
+FREE_KEYS = "DELETE FROM keys WHERE check_id = ANY ($1::uuid[])"
+
+READ_OUTCOMES = "SELECT command_id, outcome, check_id FROM outcomes WHERE command_id = ANY ($1::uuid[])"
 
 KNOWN_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[])"
+
+HOSTS_OF = "SELECT DISTINCT host FROM checks WHERE id = ANY ($1::uuid[])"
 
 # First what is missing is added, then all are locked: whoever waits in the first step holds no lock of the second.
 KNOWN_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[])"
@@ -44,7 +50,7 @@ SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, nex
 FROM checks WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """
 
-# A repeated command finds its check there and changes nothing.
+# A repeated command finds its check there, or finds that it was deleted, and changes nothing.
 ADD_CHECKS = """
 WITH added AS (
     INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, label, bulk, trace, status)
@@ -52,6 +58,7 @@ WITH added AS (
            false, trace, 'queued'
     FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::boolean[], $7::boolean[], $8::text[],
                 $9::text[]) AS c (id, url, host, words, scope, whole_word, case_sensitive, label, trace)
+    WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.check_id = c.id AND o.outcome = 'deleted')
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, host, bulk)
@@ -60,16 +67,34 @@ SELECT id, 1, host, bulk, clock_timestamp() FROM added
 RETURNING check_id
 """
 
+WERE_DELETED = "SELECT check_id FROM outcomes WHERE check_id = ANY ($1::uuid[]) AND outcome = 'deleted'"
+
+# last_attempt is the claim's alone.
 CHANGE_CHECKS = """
 UPDATE checks c
-SET status = n.status, attempts = n.attempts, next_attempt_at = n.next_attempt_at, started_at = n.started_at,
-    finished_at = n.finished_at
-FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
-    AS n (id, status, attempts, next_attempt_at, started_at, finished_at)
+SET status = n.status, run = n.run, first_attempt = n.first_attempt, attempts = n.attempts, lost = n.lost,
+    deaths = n.deaths, next_attempt_at = n.next_attempt_at, started_at = n.started_at, finished_at = n.finished_at
+FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
+            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
+    AS n (id, status, run, first_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at)
 WHERE c.id = n.id
 """
 
+ADD_CANCELLED = "INSERT INTO cancelled (check_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
+DROP_CANCELLED = "DELETE FROM cancelled WHERE check_id = ANY ($1::uuid[])"
+
 DEQUEUE = "DELETE FROM queue WHERE check_id = ANY ($1::uuid[])"
+
+# Whoever deletes holds the row of the check.
+DELETE = (
+    FREE_KEYS,
+    "DELETE FROM checks WHERE id = ANY ($1::uuid[])",
+    DEQUEUE,
+    "DELETE FROM results WHERE check_id = ANY ($1::uuid[])",
+    "DELETE FROM attempts WHERE check_id = ANY ($1::uuid[])",
+    DROP_CANCELLED,
+)
+
 ENQUEUE = """
 INSERT INTO queue (check_id, attempt, host, bulk, due_at)
 SELECT c.id, c.last_attempt + 1, c.host, c.bulk, d.due_at
@@ -98,7 +123,7 @@ ON CONFLICT (check_id) DO UPDATE SET
     bytes = EXCLUDED.bytes, timings_ms = EXCLUDED.timings_ms
 """
 
-STORE_FAILURES = """
+STORE_HISTORY = """
 INSERT INTO attempts (check_id, attempt, run, started_at, finished_at, http_status, error_code, fetcher)
 SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::integer[],
                      $7::text[], $8::text[])
@@ -134,8 +159,19 @@ WHERE c.id = ANY ($1::uuid[]) AND c.status = 'queued' AND l.attempt = c.first_at
     AND l.not_after > clock_timestamp()
 """
 
+# What another transaction holds is left for the next time.
 PRUNE = (
-    "DELETE FROM keys WHERE created_at < clock_timestamp() - interval '24 h'",
-    "DELETE FROM outcomes WHERE created_at < clock_timestamp() - interval '24 h'",
-    "DELETE FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h'",
+    """
+DELETE FROM keys WHERE key IN (
+    SELECT key FROM keys WHERE created_at < clock_timestamp() - interval '24 h' ORDER BY key FOR UPDATE SKIP LOCKED)
+""",
+    """
+DELETE FROM outcomes WHERE command_id IN (
+    SELECT command_id FROM outcomes WHERE created_at < clock_timestamp() - interval '24 h'
+    ORDER BY command_id FOR UPDATE SKIP LOCKED)
+""",
+    """
+DELETE FROM fetchers WHERE id IN (
+    SELECT id FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h' ORDER BY id FOR UPDATE SKIP LOCKED)
+""",
 )

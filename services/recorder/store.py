@@ -1,44 +1,46 @@
-"""One flush: a set of commands and reports applied to PostgreSQL in one transaction of set-based statements."""
+"""One flush: a set of commands and reports applied to PostgreSQL in one transaction of set-based statements.
 
-from collections.abc import Callable, Iterable, Sequence
+Locks are taken in one order everywhere: keys, hosts, leases, checks, queue; within each by its key.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
-from services.recorder import lifecycle, rows, sql
-from services.recorder.lifecycle import Change, CheckState, RetryPolicy
+from services.recorder import rows, sql
+from services.recorder.ledger import Jitter, Ledger, Reports
+from services.recorder.lifecycle import RetryPolicy
 from shared import claims
 from shared.messages import (
-    AttemptFinished,
-    AttemptRef,
-    AttemptsLate,
-    AttemptsStarted,
     ChangedCheck,
+    CheckCommand,
     ClaimedCheck,
+    ClockReading,
+    Command,
     CommandOutcome,
+    DeleteCheck,
     FetcherHere,
     Report,
     SubmitCheck,
 )
 from shared.settings import Settings
 
-Jitter = Callable[[], float]
-"""Returns a factor between 0.5 and 1.5."""
-
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A submit command, and whether NSQ had delivered it before."""
+class Asked:
+    """A command, and whether NSQ had delivered it before."""
 
-    command: SubmitCheck
-    redelivered: bool
+    command: Command
+    redelivered: bool = False
     refused: bool = False
     """PostgreSQL can't take it: it gets the outcome `refused` and changes nothing."""
 
 
-Item = Submission | Report
+Item = Asked | Report
 
 
 @dataclass(slots=True)
@@ -47,7 +49,17 @@ class Flushed:
 
     claimed: list[ClaimedCheck] = field(default_factory=list)
     changed: dict[UUID, ChangedCheck] = field(default_factory=dict)
+    deleted: list[UUID] = field(default_factory=list)
     outcomes: list[CommandOutcome] = field(default_factory=list)
+    clocks: list[ClockReading] = field(default_factory=list)
+
+    def extend(self, other: "Flushed") -> None:
+        """Adds what a later flush has committed."""
+        self.claimed += other.claimed
+        self.changed |= other.changed
+        self.deleted += other.deleted
+        self.outcomes += other.outcomes
+        self.clocks += other.clocks
 
 
 class Flush:
@@ -58,15 +70,17 @@ class Flush:
         self._config = config
         self._policy = RetryPolicy(max_attempts=config.max_attempts, base_s=config.retry_base_s)
         self._jitter = jitter
-        self._submissions = [item for item in items if isinstance(item, Submission)]
-        self._finished = fold(item for item in items if isinstance(item, AttemptFinished))
-        self._started = refs_of(items, AttemptsStarted)
-        self._late = refs_of(items, AttemptsLate)
+        asked = [item for item in items if isinstance(item, Asked)]
+        self._refused = [item.command for item in asked if item.refused]
+        self._again = {item.command.id for item in asked if item.redelivered}
+        # A command that is there twice counts once.
+        commands = {item.command.id: item.command for item in asked if not item.refused}
+        self._submits = [each for each in commands.values() if isinstance(each, SubmitCheck)]
+        self._orders: list[CheckCommand] = [each for each in commands.values() if not isinstance(each, SubmitCheck)]
+        self._reports = Reports.of(item for item in items if not isinstance(item, Asked))
         here = sorted((item for item in items if isinstance(item, FetcherHere)), key=lambda item: item.at)
         self._here = {item.fetcher: item for item in here}
         self._done = Flushed()
-        self._changes: dict[UUID, Change] = {}
-        self._failures: list[AttemptFinished] = []
 
     async def run(self) -> Flushed:
         """Applies everything and commits.
@@ -76,37 +90,60 @@ class Flush:
         """
         async with self._connection.transaction():
             now: datetime = await self._connection.fetchval(sql.NOW)
-            wanted = await self._settle_commands(now)
+            for command in self._refused:
+                self._outcome(command, "refused")
+            wanted = await self._settle_submits(now)
             held = await self._lock_hosts(wanted)
-            await self._apply_reports(now)
+            ledger = await self._decide(now)
             await self._submit(wanted)
-            await self._write_changes()
-            await self._store_fetchers()
+            await self._write(ledger)
+            await self._store_fetchers(now)
             if held:
-                claimed = await self._connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, held))
+                claimed = await self._fetch(claims.CLAIM, *claims.claim_arguments(self._config, held))
                 self._done.claimed.extend(claims.from_row(row) for row in claimed)
             await self._claimed_before(wanted)
         return self._done
 
-    async def _settle_commands(self, now: datetime) -> list[Submission]:
-        """Sorts out expired commands and taken keys; returns the submissions that stand."""
-        expired = [s.command for s in self._submissions if not s.refused and s.command.expires_at < now]
+    async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        return await self._connection.fetch(query, *arguments)
+
+    async def _settle_submits(self, now: datetime) -> list[SubmitCheck]:
+        """Sorts out expired submissions and taken keys; returns those that stand."""
+        expired = [command for command in self._submits if command.expires_at < now]
         if expired:  # of one that was applied before, the check is the outcome
-            found = await self._connection.fetch(sql.KNOWN_CHECKS, [command.check_id for command in expired])
+            found = await self._fetch(sql.KNOWN_CHECKS, [command.check_id for command in expired])
             applied = {row["id"] for row in found}
             for command in expired:
                 if command.check_id not in applied:
                     self._outcome(command, "expired")
-        for each in self._submissions:
-            if each.refused:
-                self._outcome(each.command, "refused")
-        valid = [s for s in self._submissions if not s.refused and s.command.expires_at >= now]
-        first = {s.command.idempotency.key: s.command for s in reversed(valid) if s.command.idempotency}
+        valid = [command for command in self._submits if command.expires_at >= now]
+        going = [command.check_id for command in self._orders if isinstance(command, DeleteCheck)]
+        if going:
+            await self._fetch(sql.LOCK_KEYS_OF, going)
+        return await self._settle_keys(valid)
+
+    async def _settle_keys(self, valid: list[SubmitCheck]) -> list[SubmitCheck]:
+        """Those of the submissions that hold their Idempotency-Key, or have none."""
+        first = {c.idempotency.key: c for c in reversed(valid) if c.idempotency}
         if not first:
             return valid
-        await self._connection.execute(sql.TAKE_KEYS, *rows.keys(first.values()))
-        holders = {row["key"]: row for row in await self._connection.fetch(sql.READ_KEYS, list(first))}
-        return [s for s in valid if self._holds_key(s.command, holders)]
+        await self._fetch(sql.TAKE_KEYS, *rows.keys(first.values()))
+        # Asked only now: who decided about one of them at this moment held the same key.
+        if known := await self._known_outcomes(first.values()):
+            self._done.outcomes += known.values()
+            # What was decided stands, though the key may have become free since; then it is somebody else's.
+            await self._fetch(sql.FREE_KEYS, [c.check_id for c in first.values() if c.id in known])
+            return await self._settle_keys([command for command in valid if command.id not in known])
+        holders = {row["key"]: row for row in await self._fetch(sql.READ_KEYS, list(first))}
+        return [command for command in valid if self._holds_key(command, holders)]
+
+    async def _known_outcomes(self, commands: Iterable[Command]) -> dict[UUID, CommandOutcome]:
+        """What was decided before, of commands that come again."""
+        found = await self._fetch(sql.READ_OUTCOMES, [command.id for command in commands])
+        return {
+            row["command_id"]: CommandOutcome(id=row["command_id"], outcome=row["outcome"], check_id=row["check_id"])
+            for row in found
+        }
 
     def _holds_key(self, command: SubmitCheck, holders: dict[str, asyncpg.Record]) -> bool:
         if command.idempotency is None:
@@ -118,113 +155,103 @@ class Flush:
         self._outcome(command, "repeated" if same else "idempotency_key_reused", holder["check_id"] if same else None)
         return False
 
-    def _outcome(self, command: SubmitCheck, outcome: str, check_id: UUID | None = None) -> None:
+    def _outcome(self, command: Command, outcome: str, check_id: UUID | None = None) -> None:
         self._done.outcomes.append(CommandOutcome(id=command.id, outcome=outcome, check_id=check_id))
 
-    async def _lock_hosts(self, wanted: Iterable[Submission]) -> list[str]:
+    async def _lock_hosts(self, wanted: Iterable[SubmitCheck]) -> list[str]:
         """Locks the rows of all hosts that this flush touches, trusted ones apart; returns them all."""
-        hosts = {s.command.host for s in wanted} | {r.host for r in self._finished} | {r.host for r in self._late}
+        hosts = {command.host for command in wanted} | {report.host for report in self._reports.ending}
+        if self._orders:
+            found = await self._fetch(sql.HOSTS_OF, [command.check_id for command in self._orders])
+            hosts |= {row["host"] for row in found}
         limited = sorted(hosts - set(claims.trusted(self._config)))
         if limited:
-            known = {row["host"] for row in await self._connection.fetch(sql.KNOWN_HOSTS, limited)}
+            known = {row["host"] for row in await self._fetch(sql.KNOWN_HOSTS, limited)}
             if missing := [host for host in limited if host not in known]:
-                await self._connection.execute(sql.ADD_HOSTS, missing)
-            await self._connection.execute(sql.LOCK_HOSTS, limited)
+                await self._fetch(sql.ADD_HOSTS, missing)
+            await self._fetch(sql.LOCK_HOSTS, limited)
         return sorted(hosts)
 
-    async def _apply_reports(self, now: datetime) -> None:
-        ending: list[AttemptFinished | AttemptRef] = [*self._finished, *self._late]
-        if not ending and not self._started:
-            return
+    async def _decide(self, now: datetime) -> Ledger:
+        """Ends leases, locks and reads the checks that reports and commands name, and decides what becomes of them."""
+        reports, orders = self._reports, self._orders
         leases: set[tuple[UUID, int]] = set()
-        if ending:
-            found = await self._connection.fetch(sql.END_LEASES, *rows.attempts(ending))
+        if reports.ending:
+            found = await self._fetch(sql.END_LEASES, *rows.attempts(reports.ending))
             leases = {(row["check_id"], row["attempt"]) for row in found}
-        ids = sorted({r.check_id for r in (*ending, *self._started)})
-        states = {row["id"]: rows.state(row) for row in await self._connection.fetch(sql.READ_CHECKS, ids)}
-        for ref in self._started:
-            if ref.check_id in states:
-                self._keep(ref.check_id, states, lifecycle.started(states[ref.check_id], ref))
-        for report in self._finished:
-            if report.check_id in states:
-                name = (report.check_id, report.attempt)
-                change = lifecycle.finished(
-                    states[report.check_id],
-                    report,
-                    had_lease=name in leases,
-                    now=now,
-                    policy=self._policy,
-                    jitter=self._jitter(),
-                )
-                leases.discard(name)
-                self._keep(report.check_id, states, change)
-        for ref in self._late:
-            if ref.check_id in states:
-                name = (ref.check_id, ref.attempt)
-                change = lifecycle.late(states[ref.check_id], ref, had_lease=name in leases, now=now)
-                leases.discard(name)
-                self._keep(ref.check_id, states, change)
+        ids = sorted({each.check_id for each in (*reports.ending, *reports.started, *orders)})
+        if not ids:
+            return Ledger({})
+        ledger = Ledger({row["id"]: rows.state(row) for row in await self._fetch(sql.READ_CHECKS, ids)})
+        ledger.report(reports, leases, now, self._policy, self._jitter)
+        if orders:  # asked only now: who applied one of them at this moment held the same rows
+            ledger.command(orders, await self._known_outcomes(orders), now)
+        return ledger
 
-    def _keep(self, check_id: UUID, states: dict[UUID, CheckState], change: Change | None) -> None:
-        if change is None:
-            return
-        states[check_id] = change.state
-        self._changes[check_id] = change
-        if change.failure is not None:
-            self._failures.append(change.failure)
-        self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
-
-    async def _submit(self, wanted: Sequence[Submission]) -> None:
+    async def _submit(self, wanted: Sequence[SubmitCheck]) -> None:
         if not wanted:
             return
-        commands = sorted({s.command.check_id: s.command for s in wanted}.values(), key=lambda c: c.check_id)
-        for row in await self._connection.fetch(sql.ADD_CHECKS, *rows.checks(commands)):
-            self._done.changed[row["check_id"]] = ChangedCheck(id=row["check_id"], status="queued")
+        commands = sorted({command.check_id: command for command in wanted}.values(), key=lambda each: each.check_id)
+        added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands))}
+        # No lock keeps those of trusted hosts from being deleted just now, so that they are looked at once more.
+        trusted = claims.trusted(self._config)
+        unsure = [each for each in commands if each.check_id not in added or each.host in trusted]
+        gone: set[UUID] = set()
+        if unsure:
+            gone = {row["check_id"] for row in await self._fetch(sql.WERE_DELETED, [each.check_id for each in unsure])}
+        if gone:
+            await self._delete(sorted(gone))
+        for command in commands:
+            if command.check_id in gone:
+                self._outcome(command, "deleted", command.check_id)
+            elif command.check_id in added:
+                self._done.changed[command.check_id] = ChangedCheck(id=command.check_id, status="queued")
 
-    async def _write_changes(self) -> None:
-        execute, changes = self._connection.execute, sorted(self._changes.items())
+    async def _write(self, ledger: Ledger) -> None:
+        changes = sorted(ledger.changes.items())
         if changes:
-            await execute(sql.CHANGE_CHECKS, *rows.changes(changes))
-        closed = [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"]
-        if closed:
-            await execute(sql.DEQUEUE, closed)
-        due = [(id_, change.due_at) for id_, change in changes if change.due_at is not None]
-        if due:
-            await execute(sql.ENQUEUE, *rows.columns(due))
-        results = [change.result for _, change in changes if change.result is not None]
-        if results:
-            await execute(sql.STORE_RESULTS, *rows.results(results))
-        pauses = [(f.host, f.error.retry_after_s) for f in self._failures if f.error and f.error.retry_after_s]
-        if pauses:
-            await execute(sql.PAUSE_HOSTS, *rows.pauses(pauses))
-        if self._failures:
-            await execute(sql.STORE_FAILURES, *rows.failures(self._failures))
+            await self._fetch(sql.CHANGE_CHECKS, *rows.changes(changes))
+        for check_id, change in changes:
+            self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
+        if closed := [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"]:
+            await self._fetch(sql.DEQUEUE, closed)
+        if due := [(id_, change.due_at) for id_, change in changes if change.due_at is not None]:
+            await self._fetch(sql.ENQUEUE, *rows.columns(due))
+        if results := [change.result for _, change in changes if change.result is not None]:
+            await self._fetch(sql.STORE_RESULTS, *rows.results(results))
+        if cancelled := [id_ for id_, change in changes if change.state.status == "cancelled"]:
+            await self._fetch(sql.ADD_CANCELLED, cancelled)
+        if ledger.reopened:
+            await self._fetch(sql.DROP_CANCELLED, sorted(ledger.reopened))
+        if pauses := rows.pauses(ledger.pauses, claims.trusted(self._config)):
+            await self._fetch(sql.PAUSE_HOSTS, *pauses)
+        if ledger.history:
+            await self._fetch(sql.STORE_HISTORY, *rows.history(ledger.history))
+        if ledger.deleted:
+            await self._delete(sorted(ledger.deleted))
+            self._done.deleted.extend(ledger.deleted)
+        self._done.outcomes += ledger.outcomes
         if self._done.outcomes:
-            await execute(sql.STORE_OUTCOMES, *rows.outcomes(self._done.outcomes))
+            await self._fetch(sql.STORE_OUTCOMES, *rows.outcomes(self._done.outcomes))
 
-    async def _store_fetchers(self) -> None:
+    async def _delete(self, ids: list[UUID]) -> None:
+        """Removes all that is known of checks, and frees their keys; their leases last as long as they last."""
+        for statement in sql.DELETE:
+            await self._fetch(statement, ids)
+
+    async def _store_fetchers(self, now: datetime) -> None:
         if self._here:
-            await self._connection.execute(sql.STORE_FETCHERS, *rows.fetchers(self._here.values()))
+            await self._fetch(sql.STORE_FETCHERS, *rows.fetchers(self._here.values()))
+            self._done.clocks = [
+                ClockReading(fetcher=here.fetcher, said_at=here.at, database_at=now) for here in self._here.values()
+            ]
 
-    async def _claimed_before(self, wanted: Iterable[Submission]) -> None:
-        again = [s.command.check_id for s in wanted if s.redelivered]
-        if again:
+    async def _claimed_before(self, wanted: Iterable[SubmitCheck]) -> None:
+        """Has checks published again whose command NSQ delivered again (rule: not those that a gateway repeated)."""
+        applied = {each.id for each in self._done.outcomes if each.outcome == "applied"}
+        orders = [command for command in self._orders if command.id in applied]
+        if again := [command.check_id for command in (*wanted, *orders) if command.id in self._again]:
             fresh = {check.check_id for check in self._done.claimed}
-            for row in await self._connection.fetch(sql.CLAIMED_FIRST, again):
+            for row in await self._fetch(sql.CLAIMED_FIRST, again):
                 if row["check_id"] not in fresh:
                     self._done.claimed.append(claims.from_row(row))
-
-
-def fold(reports: Iterable[AttemptFinished]) -> list[AttemptFinished]:
-    """One report of each attempt, however often it was delivered; a count wins over a failure."""
-    kept: dict[tuple[UUID, int], AttemptFinished] = {}
-    for report in reports:
-        name = (report.check_id, report.attempt)
-        if name not in kept or (kept[name].error is not None and report.error is None):
-            kept[name] = report
-    return list(kept.values())
-
-
-def refs_of(items: Iterable[Item], kind: type[AttemptsStarted | AttemptsLate]) -> list[AttemptRef]:
-    """The attempts that reports of one kind name."""
-    return [ref for item in items if isinstance(item, kind) for ref in item.attempts]

@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from services.recorder.store import Flush, Flushed, Item, Submission
+from services.recorder.store import Asked, Flush, Flushed, Item
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages, settings
 from shared.db import connect
@@ -27,7 +27,7 @@ class Database:
     recorder: asyncpg.Connection
 
     async def flush(self, *items: Item | messages.SubmitCheck, config: settings.Settings | None = None) -> Flushed:
-        wrapped = [Submission(i, False) if isinstance(i, messages.SubmitCheck) else i for i in items]
+        wrapped = [Asked(i) if isinstance(i, messages.SubmitCheck) else i for i in items]
         return await Flush(self.recorder, wrapped, config or settings.load({}), lambda: 1.0).run()
 
     async def claim(self, config: settings.Settings | None = None) -> list[messages.ClaimedCheck]:
@@ -119,10 +119,10 @@ async def test_a_repeated_submission_changes_nothing(db: Database) -> None:
 async def test_a_redelivered_submission_is_published_again_with_the_same_lease(db: Database) -> None:
     command = factories.submit()
     (first,) = (await db.flush(command)).claimed
-    (again,) = (await db.flush(Submission(command, redelivered=True))).claimed
+    (again,) = (await db.flush(Asked(command, redelivered=True))).claimed
     assert again == first
     await db.flush(factories.counted(first))
-    assert (await db.flush(Submission(command, redelivered=True))).claimed == []
+    assert (await db.flush(Asked(command, redelivered=True))).claimed == []
 
 
 async def test_an_expired_command_changes_nothing_and_says_so(db: Database) -> None:
@@ -151,7 +151,7 @@ async def test_an_expired_repeat_of_what_was_applied_has_its_check_as_outcome(db
     command = factories.submit()
     await db.flush(command)
     late = msgspec.structs.replace(command, expires_at=factories.now() - timedelta(seconds=1))
-    assert (await db.flush(Submission(late, redelivered=True))).outcomes == []
+    assert (await db.flush(Asked(late, redelivered=True))).outcomes == []
 
 
 async def test_a_key_older_than_a_day_is_free(db: Database) -> None:

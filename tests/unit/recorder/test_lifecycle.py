@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.recorder.lifecycle import CheckState, RetryPolicy, finished, late, started
-from shared.messages import AttemptError, Status
+from shared.messages import AttemptError
 from tests import factories
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,21 +44,6 @@ def test_a_count_without_a_lease_is_still_a_count() -> None:
     assert change.state.status == "done"
 
 
-@pytest.mark.parametrize("status", ["done", "failed", "cancelled"])
-def test_a_final_check_stays_as_it_is(status: Status) -> None:
-    state = replace(CLAIMED, status=status)
-    for report in (factories.counted(CHECK), factories.failed(CHECK)):
-        assert finished(state, report, had_lease=True, now=NOW, policy=POLICY, jitter=1) is None
-    assert started(state, factories.ref(CHECK)) is None
-    assert late(state, factories.ref(CHECK), had_lease=True, now=NOW) is None
-
-
-def test_a_report_of_an_older_run_changes_nothing() -> None:
-    state = replace(CLAIMED, run=2, first_attempt=2, last_attempt=2)
-    assert finished(state, factories.counted(CHECK), had_lease=True, now=NOW, policy=POLICY, jitter=1) is None
-    assert started(state, factories.ref(CHECK)) is None
-
-
 def test_a_failure_whose_lease_was_given_up_changes_nothing() -> None:
     assert finished(CLAIMED, factories.failed(CHECK), had_lease=False, now=NOW, policy=POLICY, jitter=1) is None
 
@@ -74,7 +59,7 @@ def test_a_failure_that_may_pass_is_due_again_after_a_growing_pause(attempts: in
     assert (change.state.status, change.state.attempts) == ("queued", attempts + 1)
     assert change.state.started_at is None
     assert change.result is None
-    assert change.failure is not None
+    assert change.history is not None
 
 
 def test_jitter_scales_the_pause() -> None:
@@ -97,7 +82,7 @@ def test_a_failure_that_will_not_pass_and_the_last_attempt_are_final(retry: bool
     change = finished(replace(CLAIMED, attempts=attempts), report, had_lease=True, now=NOW, policy=POLICY, jitter=1)
     assert change is not None
     assert change.state.status == "failed"
-    assert change.result is change.failure is report
+    assert change.result is change.history is report
     assert change.due_at is None
 
 

@@ -51,6 +51,7 @@ BEGIN
     waiting AS MATERIALIZED (
         SELECT c.id, g.not_before FROM checks c JOIN gone g ON g.check_id = c.id
         WHERE c.last_attempt = g.attempt AND c.first_attempt <= g.attempt AND c.status IN ('queued', 'running')
+            AND c.next_attempt_at IS NULL
         ORDER BY c.id FOR UPDATE OF c),
     requeued AS (
         UPDATE checks c
