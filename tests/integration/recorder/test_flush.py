@@ -2,86 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
 import pytest
 
-from services.recorder.store import Asked, Flush, Flushed, Item
-from services.scheduler import sql as scheduler_sql
-from shared import claims, messages, settings
+from services.recorder.store import Asked, Item
+from shared import messages
 from shared.db import connect
 from tests import factories
-
-
-@dataclass
-class Database:
-    """A fresh database, with the recorder's way in."""
-
-    url: str
-    recorder: asyncpg.Connection
-
-    async def flush(self, *items: Item | messages.SubmitCheck, config: settings.Settings | None = None) -> Flushed:
-        wrapped = [Asked(i) if isinstance(i, messages.SubmitCheck) else i for i in items]
-        return await Flush(self.recorder, wrapped, config or settings.load({}), lambda: 1.0).run()
-
-    async def claim(self, config: settings.Settings | None = None) -> list[messages.ClaimedCheck]:
-        """What a scheduler's round claims."""
-        connection = await connect.connect(self.url, role="wordwatch_scheduler")
-        try:
-            arguments = claims.claim_arguments(config or settings.load({}), None)
-            return [claims.from_row(row) for row in await connection.fetch(claims.CLAIM, *arguments)]
-        finally:
-            await connection.close()
-
-    async def sweep(self, ended_s: float = 0) -> int:
-        connection = await connect.connect(self.url, role="wordwatch_scheduler")
-        try:
-            swept: int = await connection.fetchval(scheduler_sql.SWEEP, ended_s, 500, 2, 4.0, [])
-            return swept
-        finally:
-            await connection.close()
-
-    async def wake(self) -> None:
-        """What a scheduler does at its start."""
-        connection = await connect.connect(self.url, role="wordwatch_scheduler")
-        try:
-            await connection.execute(scheduler_sql.WAKE_HOSTS, [])
-        finally:
-            await connection.close()
-
-    async def check(self, check_id: UUID) -> asyncpg.Record:
-        row = await self.recorder.fetchrow("SELECT * FROM checks WHERE id = $1", check_id)
-        assert row is not None
-        return row
-
-    async def count(self, table: str) -> int:
-        number: int = await self.recorder.fetchval(f"SELECT count(*) FROM {table}")  # noqa: S608
-        return number
-
-    async def end_leases(self) -> None:
-        await self.recorder.execute(
-            "UPDATE leases SET not_after = clock_timestamp() - interval '1 ms', "
-            "not_before = clock_timestamp() - interval '60 s'"
-        )
-
-
-@pytest.fixture
-async def db(database_url: str) -> AsyncIterator[Database]:
-    connection = await connect.connect(database_url, role="wordwatch_recorder")
-    database = Database(database_url, connection)
-    await database.flush(factories.here())
-    yield database
-    await connection.close()
-
-
-def config(**variables: Any) -> settings.Settings:
-    return settings.load({settings.variable(name): str(value) for name, value in variables.items()})
+from tests.integration.recorder.database import Database, config
 
 
 async def test_a_submission_to_a_free_host_is_claimed_in_the_same_commit(db: Database) -> None:
