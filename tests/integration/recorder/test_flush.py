@@ -16,7 +16,7 @@ from tests import factories
 from tests.integration.recorder.database import Database, config
 
 
-async def test_a_submission_to_a_free_host_is_claimed_in_the_same_commit(db: Database) -> None:
+async def test_rule_8_a_submission_to_a_free_host_is_claimed_in_the_same_commit(db: Database) -> None:
     command = factories.submit()
 
     done = await db.flush(command)
@@ -48,7 +48,7 @@ async def test_a_repeated_submission_changes_nothing(db: Database) -> None:
     assert await db.count("checks") == 1
 
 
-async def test_a_redelivered_submission_is_published_again_with_the_same_lease(db: Database) -> None:
+async def test_rule_3_a_redelivered_submission_is_published_again_with_the_same_lease(db: Database) -> None:
     command = factories.submit()
     (first,) = (await db.flush(command)).claimed
     (again,) = (await db.flush(Asked(command, redelivered=True))).claimed
@@ -57,7 +57,7 @@ async def test_a_redelivered_submission_is_published_again_with_the_same_lease(d
     assert (await db.flush(Asked(command, redelivered=True))).claimed == []
 
 
-async def test_an_expired_command_changes_nothing_and_says_so(db: Database) -> None:
+async def test_rule_1_an_expired_command_changes_nothing_and_says_so(db: Database) -> None:
     command = factories.submit(expires_at=factories.now() - timedelta(seconds=1))
     (outcome,) = (await db.flush(command)).outcomes
     assert outcome.outcome == "expired"
@@ -65,7 +65,7 @@ async def test_an_expired_command_changes_nothing_and_says_so(db: Database) -> N
     assert await db.count("outcomes") == 1
 
 
-async def test_one_key_makes_one_check(db: Database) -> None:
+async def test_rule_4_one_key_makes_one_check(db: Database) -> None:
     key = messages.Idempotency(key="k", digest="same")
     first = factories.submit(idempotency=key)
     same = factories.submit(idempotency=key)
@@ -79,14 +79,14 @@ async def test_one_key_makes_one_check(db: Database) -> None:
     assert await db.count("checks") == 1
 
 
-async def test_an_expired_repeat_of_what_was_applied_has_its_check_as_outcome(db: Database) -> None:
+async def test_rule_1_an_expired_repeat_of_what_was_applied_has_its_check_as_outcome(db: Database) -> None:
     command = factories.submit()
     await db.flush(command)
     late = msgspec.structs.replace(command, expires_at=factories.now() - timedelta(seconds=1))
     assert (await db.flush(Asked(late, redelivered=True))).outcomes == []
 
 
-async def test_a_key_older_than_a_day_is_free(db: Database) -> None:
+async def test_rule_4_a_key_older_than_a_day_is_free(db: Database) -> None:
     key = messages.Idempotency(key="k", digest="d")
     await db.flush(factories.submit(idempotency=key))
     await db.recorder.execute("UPDATE keys SET created_at = created_at - interval '24 h 1 s'")
@@ -119,7 +119,7 @@ async def test_repeated_results_change_nothing(db: Database) -> None:
     assert (await db.check(check.check_id))["attempts"] == 1
 
 
-async def test_copies_of_one_failure_in_one_flush_are_one_attempt(db: Database) -> None:
+async def test_rule_20_copies_of_one_failure_in_one_flush_are_one_attempt(db: Database) -> None:
     (check,) = (await db.flush(factories.submit())).claimed
     report = factories.failed(check)
     late = messages.AttemptsLate(fetcher="f", attempts=(factories.ref(check),))
@@ -128,7 +128,7 @@ async def test_copies_of_one_failure_in_one_flush_are_one_attempt(db: Database) 
     assert (row["status"], row["attempts"]) == ("queued", 1)
 
 
-async def test_a_count_wins_over_a_failure_of_the_same_attempt(db: Database) -> None:
+async def test_rule_20_a_count_wins_over_a_failure_of_the_same_attempt(db: Database) -> None:
     (check,) = (await db.flush(factories.submit())).claimed
     await db.flush(factories.failed(check), factories.counted(check), factories.failed(check))
     row = await db.check(check.check_id)
@@ -181,7 +181,7 @@ async def test_retry_after_pauses_the_whole_host(db: Database) -> None:
     assert (await db.flush(factories.submit(host="other.example"))).claimed != []
 
 
-async def test_a_host_gets_no_more_than_its_slots(db: Database) -> None:
+async def test_rule_9_a_host_gets_no_more_than_its_slots(db: Database) -> None:
     unpaced = config(host_rate_per_s=0)
     first = await db.flush(*[factories.submit() for _ in range(5)], config=unpaced)
     assert len(first.claimed) == 2
@@ -190,7 +190,7 @@ async def test_a_host_gets_no_more_than_its_slots(db: Database) -> None:
     assert len(freed.claimed) == 1  # the commit that freed the slot gave it to the next
 
 
-async def test_starts_of_a_host_keep_its_pace_and_begin_within_a_second(db: Database) -> None:
+async def test_rule_9_starts_of_a_host_keep_its_pace_and_begin_within_a_second(db: Database) -> None:
     paced = config(host_concurrency=50, host_rate_per_s=4)
     done = await db.flush(*[factories.submit() for _ in range(20)], config=paced)
     starts = sorted(check.not_before for check in done.claimed)
@@ -199,14 +199,14 @@ async def test_starts_of_a_host_keep_its_pace_and_begin_within_a_second(db: Data
     assert await db.claim(paced) == []
 
 
-async def test_trusted_hosts_have_no_limits(db: Database) -> None:
+async def test_rule_7_trusted_hosts_have_no_limits(db: Database) -> None:
     trusting = config(trusted_hosts="Example.org")
     done = await db.flush(*[factories.submit() for _ in range(50)], config=trusting)
     assert len(done.claimed) == 50
     assert await db.count("hosts") == 0
 
 
-async def test_no_more_is_released_than_the_fetchers_can_take(db: Database) -> None:
+async def test_rule_11_no_more_is_released_than_the_fetchers_can_take(db: Database) -> None:
     await db.flush(factories.here(capacity=3))
     done = await db.flush(*[factories.submit(host=f"h{n}") for n in range(20)])
     assert len(done.claimed) == 6
@@ -216,7 +216,7 @@ async def test_no_more_is_released_than_the_fetchers_can_take(db: Database) -> N
 
 
 @pytest.mark.parametrize(("trusted", "of_one_host"), [("", 2), ("example.org", 40)])
-async def test_claimers_at_once_never_claim_a_check_twice_nor_exceed_a_host(
+async def test_rule_7_claimers_at_once_never_claim_a_check_twice_nor_exceed_a_host(
     db: Database, trusted: str, of_one_host: int
 ) -> None:
     unpaced = config(host_rate_per_s=0, trusted_hosts=trusted)
@@ -233,7 +233,7 @@ async def test_claimers_at_once_never_claim_a_check_twice_nor_exceed_a_host(
     assert sum(check.host != "example.org" for check in claimed) == 20
 
 
-async def test_with_one_slot_the_lanes_alternate(db: Database) -> None:
+async def test_rule_10_with_one_slot_the_lanes_alternate(db: Database) -> None:
     single = config(host_concurrency=1, host_rate_per_s=0)
     commands = [factories.submit() for _ in range(6)]
     await db.flush(factories.here(capacity=0))
@@ -264,7 +264,7 @@ async def test_work_of_a_host_that_is_trusted_no_more_is_found_when_a_scheduler_
     assert await db.sweep() == 2
 
 
-async def test_a_late_attempt_goes_back_without_counting_as_one(db: Database) -> None:
+async def test_rule_12_a_late_attempt_goes_back_without_counting_as_one(db: Database) -> None:
     (check,) = (await db.flush(factories.submit())).claimed
     late = messages.AttemptsLate(fetcher="f", attempts=(factories.ref(check),))
     done = await db.flush(late)
@@ -283,7 +283,7 @@ async def test_started_shows_the_check_running(db: Database) -> None:
     assert (await db.check(check.check_id))["status"] == "done"
 
 
-async def test_a_lease_that_ended_is_swept_and_the_check_claimed_anew(db: Database) -> None:
+async def test_rule_18_a_lease_that_ended_is_swept_and_the_check_claimed_anew(db: Database) -> None:
     await db.flush(factories.submit())
     assert await db.sweep() == 0
     await db.end_leases()
@@ -295,7 +295,7 @@ async def test_a_lease_that_ended_is_swept_and_the_check_claimed_anew(db: Databa
     assert [tuple(row) for row in history] == [(1, "lost")]
 
 
-async def test_a_slot_is_free_when_its_lease_has_ended_even_before_the_sweep(db: Database) -> None:
+async def test_rule_5_a_slot_is_free_when_its_lease_has_ended_even_before_the_sweep(db: Database) -> None:
     single = config(host_concurrency=1, host_rate_per_s=0)
     await db.flush(factories.submit(), factories.submit(), config=single)
     assert await db.claim(single) == []
@@ -304,7 +304,7 @@ async def test_a_slot_is_free_when_its_lease_has_ended_even_before_the_sweep(db:
     assert len(await db.claim(single)) == 1
 
 
-async def test_after_a_sweep_a_late_count_still_counts_and_a_late_failure_does_not(db: Database) -> None:
+async def test_rule_17_after_a_sweep_a_late_count_still_counts_and_a_late_failure_does_not(db: Database) -> None:
     (check,) = (await db.flush(factories.submit())).claimed
     await db.end_leases()
     await db.sweep()

@@ -129,7 +129,7 @@ async def test_what_is_unreadable_is_dropped_and_harms_nothing(stack: Stack) -> 
     assert stack.service.registry.get_sample_value("wordwatch_recorder_undecodable_messages_total") == 2
 
 
-async def test_a_broken_connection_to_postgres_loses_nothing(stack: Stack) -> None:
+async def test_rule_20_a_broken_connection_to_postgres_loses_nothing(stack: Stack) -> None:
     for number in range(5):
         await stack.send(*[factories.submit(host=f"h{number}.{n}") for n in range(20)])
         await stack.execute(
@@ -139,7 +139,7 @@ async def test_a_broken_connection_to_postgres_loses_nothing(stack: Stack) -> No
     await eventually(lambda: len(stack.checks) == 100, what="all claimed checks published")
 
 
-async def test_a_table_that_is_locked_for_long_only_delays(stack: Stack) -> None:
+async def test_rule_20_a_table_that_is_locked_for_long_only_delays(stack: Stack) -> None:
     connection = await asyncpg.connect(stack.url)
     transaction = connection.transaction()
     await transaction.start()
@@ -156,7 +156,7 @@ async def test_a_table_that_is_locked_for_long_only_delays(stack: Stack) -> None
     await stack.until("SELECT count(*) FROM checks", 1)
 
 
-async def test_a_row_that_postgres_refuses_is_found_and_the_others_are_recorded(stack: Stack) -> None:
+async def test_rule_21_one_row_that_postgres_refuses_is_found_and_499_are_recorded(stack: Stack) -> None:
     await stack.execute(
         """
         CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -167,15 +167,26 @@ async def test_a_row_that_postgres_refuses_is_found_and_the_others_are_recorded(
         CREATE TRIGGER refuse BEFORE INSERT ON results FOR EACH ROW EXECUTE FUNCTION refuse();
         """
     )
-    await stack.send(*[factories.submit(host=f"h{n}") for n in range(50)])
-    await eventually(lambda: len(stack.checks) == 50, what="50 claimed checks")
+    await stack.send(factories.here(capacity=1000))
+    await stack.until("SELECT max(capacity) FROM fetchers", 1000)
+    await stack.send(*[factories.submit(host=f"h{n}") for n in range(500)])
+    await eventually(lambda: len(stack.checks) == 500, what="500 claimed checks")
     reports = [factories.counted(check) for check in stack.checks]
-    culprit = stack.checks[17]
-    reports[17] = factories.counted(culprit, facts=messages.PageFacts(title="poisonous"))
+    culprit = stack.checks[317]
+    reports[317] = factories.counted(culprit, facts=messages.PageFacts(title="poisonous"))
     await stack.producer.publish_many(topics.RESULTS.name, messages.encode_all(reports))
-    await stack.until("SELECT count(*) FROM checks WHERE status = 'done'", 49)
+    await stack.until("SELECT count(*) FROM checks WHERE status = 'done'", 499)
     await stack.until("SELECT error_code FROM attempts", "internal")
     await stack.until("SELECT check_id FROM attempts", culprit.check_id)
+    assert stack.service.registry.get_sample_value("wordwatch_recorder_culprits_total") == 1
+
+
+async def test_rule_21_a_command_that_postgres_refuses_gets_an_outcome(stack: Stack) -> None:
+    refused = factories.submit(label="a\0b")
+    await stack.send(refused, *[factories.submit(host=f"h{n}") for n in range(9)])
+    await stack.until("SELECT count(*) FROM checks", 9)
+    await stack.until("SELECT outcome FROM outcomes", "refused")
+    await stack.until("SELECT command_id FROM outcomes", refused.id)
 
 
 async def test_a_message_of_which_nothing_can_be_recorded_is_dropped_and_the_others_are_recorded(stack: Stack) -> None:
