@@ -100,8 +100,9 @@ class Service:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def readiness(self) -> dict[str, bool]:
-        """Each need and whether it is met; a service that stops is not ready."""
-        return {name: check() for name, check in self.needs.items()} | {"running": not self.stopping.is_set()}
+        """Each need and whether it is met; a service that stops, or has yet to say what it needs, is not ready."""
+        running = bool(self.needs) and not self.stopping.is_set()
+        return {name: check() for name, check in self.needs.items()} | {"running": running}
 
     async def run(self, work: Callable[["Service"], Awaitable[None]]) -> int:
         """Runs `work` between opening and closing the ops port.

@@ -13,7 +13,7 @@ from services.recorder.store import Asked, Item
 from shared.db.connect import UNAVAILABLE, DatabaseUnavailableError
 from shared.messages import AttemptError, AttemptFinished, PageFacts
 
-_PASSING_CLASSES = frozenset({"08", "40", "53", "57"})
+_PASSING_CLASSES = frozenset({"08", "40", "53", "57", "58"})
 _PASSING_STATES = frozenset({"25P03", "55P03"})  # idle_in_transaction_session_timeout, lock_not_available
 _DATA_CLASSES = frozenset({"22", "23", "54"})
 

@@ -25,7 +25,7 @@ from shared.settings import Settings
 log = structlog.get_logger(__name__)
 
 MOST_PER_FLUSH = 500
-FLUSH_WITHIN_S = 30.0
+FLUSH_WITHIN_S = 15.0
 PUBLISH_AGAIN_S = 1.0
 MOST_OWED = 1_000
 _PAUSE_MOST_S = 2.0

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import asyncpg
 import structlog
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 Role = Literal["wordwatch_gateway", "wordwatch_recorder", "wordwatch_scheduler"]
 
-CONNECT_TIMEOUT_S = 10.0
+CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
 OLDEST_MAJOR = 15
 
@@ -24,10 +24,11 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # its disk, its memory, its connections
+    asyncpg.PostgresSystemError,  # its disk fails
     asyncpg.InterfaceError,
 )
-"""What asyncpg raises when the server is gone, going, or not there yet."""
+"""What asyncpg raises when the server is gone, going, not there yet, or has nothing left to work with."""
 
 
 class DatabaseError(Exception):
@@ -47,9 +48,19 @@ class RoleMissingError(DatabaseError):
 
 
 async def connect(
-    database_url: str, *, role: Role | None = None, parameters: Mapping[str, str] | None = None
+    database_url: str,
+    *,
+    role: Role | None = None,
+    parameters: Mapping[str, str] | None = None,
+    command_timeout_s: float | None = None,
 ) -> asyncpg.Connection:
-    """Opens one connection; `parameters` are PostgreSQL's run-time parameters for it, such as `lock_timeout`.
+    """Opens one connection, within `CONNECT_TIMEOUT_S` whatever the server does.
+
+    Args:
+        database_url: where.
+        role: the role that it takes.
+        parameters: PostgreSQL's run-time parameters for it, such as `lock_timeout`.
+        command_timeout_s: how long each of its statements may take, unless it is told otherwise.
 
     Raises:
         DatabaseUnavailableError: no server answers, or it refuses us.
@@ -57,16 +68,17 @@ async def connect(
         RoleMissingError: `role` does not exist, or may not be taken.
     """
     try:
-        connection = await asyncpg.connect(
-            database_url, timeout=CONNECT_TIMEOUT_S, server_settings=dict(parameters or {})
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            connection = await asyncpg.connect(
+                database_url, command_timeout=command_timeout_s, server_settings=dict(parameters or {})
+            )
+            try:
+                await _prepare(connection, role)
+            except BaseException:
+                connection.terminate()  # to close it in order would wait for a server that may be silent
+                raise
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
         raise DatabaseUnavailableError(f"PostgreSQL at WORDWATCH_DATABASE_URL can't be used: {error!r}") from error
-    try:
-        await _prepare(connection, role)
-    except BaseException:
-        connection.terminate()
-        raise
     return connection
 
 
@@ -82,33 +94,26 @@ async def _prepare(connection: asyncpg.Connection, role: Role | None) -> None:
         raise RoleMissingError(f"role {role} can't be taken ({e}): run `python -m shared.db.migrate` first") from e
 
 
-async def create_pool(
-    database_url: str, *, role: Role, application: str, min_size: int = 1, max_size: int = 4
-) -> asyncpg.Pool:
-    """Opens a pool of connections that have taken `role`, for a service that only reads.
+async def create_pool(database_url: str, *, role: Role, application: str, max_size: int = 4) -> asyncpg.Pool:
+    """Makes a pool of connections that have taken `role`, for a service that only reads.
+
+    Each is opened when it is needed, by `connect`: to acquire one can raise what that raises. No minimum of them is
+    kept open, since asyncpg would see to it in the background, with a traceback in the log for each try that fails.
 
     Raises:
         DatabaseUnavailableError, DatabaseTooOldError, RoleMissingError: as `connect`, of its first connection.
     """
-    first = await connect(database_url, role=role)  # raises what tells a person what to do
-    await first.close()
 
     async def keep(_connection: asyncpg.Connection) -> None:
         """What only reads leaves nothing to reset; asyncpg's default would cost a round trip each time."""
 
-    async def init(connection: asyncpg.Connection) -> None:
-        await _prepare(connection, role)
+    async def open_one(*_: Any, **__: Any) -> asyncpg.Connection:
+        parameters = {"application_name": application}
+        return await connect(database_url, role=role, parameters=parameters, command_timeout_s=COMMAND_TIMEOUT_S)
 
-    return await asyncpg.create_pool(
-        database_url,
-        init=init,
-        reset=keep,
-        min_size=min_size,
-        max_size=max_size,
-        timeout=CONNECT_TIMEOUT_S,
-        command_timeout=COMMAND_TIMEOUT_S,
-        server_settings={"application_name": application},
-    )
+    first = await open_one()  # raises what tells a person what to do
+    await first.close()
+    return await asyncpg.create_pool(connect=open_one, reset=keep, min_size=0, max_size=max_size)
 
 
 async def wait_for(database_url: str, *, role: Role, timeout_s: float) -> None:

@@ -6,11 +6,14 @@ from typing import TypeVar
 
 import asyncpg
 
+from shared.clock import MonotonicClock, monotonic_s
 from shared.db.connect import Role, connect
 
 T = TypeVar("T")
 
 _END_WITHIN_S = 1.0
+SILENT_AFTER_S = 5.0
+"""What takes longer than this may be no more than slow; until it is done, nobody can say that the server is there."""
 
 
 class SingleConnection:
@@ -20,17 +23,24 @@ class SingleConnection:
         database_url: where.
         role: the role that it takes.
         parameters: PostgreSQL's run-time parameters for it.
+        clock: monotonic seconds.
     """
 
-    def __init__(self, database_url: str, *, role: Role, parameters: Mapping[str, str]) -> None:
+    def __init__(
+        self, database_url: str, *, role: Role, parameters: Mapping[str, str], clock: MonotonicClock = monotonic_s
+    ) -> None:
         self._database_url = database_url
         self._role = role
         self._parameters = parameters
+        self._clock = clock
         self._connection: asyncpg.Connection | None = None
+        self._asked_at_s: float | None = None
 
     def is_open(self) -> bool:
-        """Whether it is there, as far as is known."""
-        return self._connection is not None and not self._connection.is_closed()
+        """Whether it is there and its server answers, as far as is known."""
+        if self._connection is None or self._connection.is_closed():
+            return False
+        return self._asked_at_s is None or self._clock() - self._asked_at_s < SILENT_AFTER_S
 
     async def open(self) -> asyncpg.Connection:
         """The connection, opened if need be.
@@ -57,12 +67,14 @@ class SingleConnection:
             return await work(await self.open())
 
         task = asyncio.create_task(whole())
+        self._asked_at_s = self._clock()
         try:
             await asyncio.wait({task}, timeout=timeout_s)
             if not task.done():
                 raise TimeoutError(f"PostgreSQL did not answer within {timeout_s:g} s")
             return task.result()
         finally:
+            self._asked_at_s = None
             if not task.done():
                 self.drop()
                 task.cancel()

@@ -1,6 +1,6 @@
-"""Every process of wordwatch, as many of each as a test asks for, each to be killed, frozen and started again by itself.
+"""Every process of wordwatch, as many of each as a test asks for, each to be killed, frozen and started by itself.
 
-    async with fleet(tmp_path, gateways=2, recorders=2, fetchers=3, nsqds=2, lookupds=2) as stack:
+    async with fleet(gateways=2, recorders=2, fetchers=3, nsqds=2, lookupds=2) as stack:
         ...                                  # stack.api: an HTTP session for the first gateway
         await stack.recorders[0].kill()
         await stack.recorders[0].start()     # the same ports and settings; returns when it is ready
@@ -9,6 +9,7 @@ Nothing restarts by itself. All of it ends with the test, also when the test is 
 """
 
 import asyncio
+import functools
 import os
 import shutil
 import signal
@@ -143,12 +144,14 @@ class Process:
 class Service(Process):
     """`python -m services.<kind>`, with an ops port of its own that stays the same."""
 
-    def __init__(self, kind: str, number: int, environ: dict[str, str], folder: Path, module: str) -> None:
+    def __init__(
+        self, kind: str, number: int, environ: dict[str, str], folder: Path, module: str, *arguments: str
+    ) -> None:
         self.kind = kind
         self.ops_port = free_port()
         super().__init__(
             f"{kind}-{number}",
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", module, *arguments],
             environ | {"WORDWATCH_OPS_PORT": str(self.ops_port)},
             folder / f"{kind}-{number}.log",
         )
@@ -229,13 +232,15 @@ class Postgres(Process):
         """Starts it; what is left of a killed one may hold its memory for a moment, so that it is tried again."""
         for _ in range(20):
             self.launch()
-            while self.is_running and not await self.answers():
-                await asyncio.sleep(0.02)
+            await eventually(self._ended_or_answers, timeout_s=READY_WITHIN_S, what="PostgreSQL answers")
             if self.is_running:
                 return
             await self._end(signal.SIGKILL)
             await asyncio.sleep(0.1)
         raise AssertionError(f"PostgreSQL does not start:\n{self.log[-4000:]}")
+
+    async def _ended_or_answers(self) -> bool:
+        return not self.is_running or await self.answers()
 
     def freeze(self) -> None:
         """SIGSTOP to the server and each of its processes."""
@@ -272,10 +277,15 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="wordwatch-fleet-"))
+    folder.chmod(0o777)  # PostgreSQL runs as somebody else where we are root
+    return folder
+
+
 async def _run(command: Sequence[str | Path], **options: Any) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run, command, capture_output=True, text=True, check=False, timeout=60, **options
-    )
+    run = functools.partial(subprocess.run, capture_output=True, text=True, check=False, timeout=60, **options)
+    done: subprocess.CompletedProcess[str] = await asyncio.to_thread(run, command)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -334,19 +344,20 @@ async def fleet(
     nsqds: int = 1,
     lookupds: int = 1,
     nsqd_options: Sequence[str] = (),
+    postgres_data: Path | None = None,
     **settings: Any,
 ) -> AsyncIterator[Fleet]:
     """Starts everything and waits until all of it is ready.
 
     Args:
+        postgres_data: where PostgreSQL's data are to be; not there yet.
         settings: of all services, as in `shared.settings` (`lease_s=20`, `fetch_timeout_s=5`, …).
     """
     given = {"allow_targets": "127.0.0.0/8", "lease_s": 20, "fetch_timeout_s": 5} | settings
-    folder = Path(tempfile.mkdtemp(prefix="wordwatch-fleet-"))
-    folder.chmod(0o777)  # PostgreSQL runs as somebody else where we are root
+    folder = _folder()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        postgres = Postgres(folder)
+        postgres = Postgres(folder, postgres_data)
         stack.push_async_callback(postgres.kill)
         found = [await stack.enter_async_context(Nsqlookupd()) for _ in range(lookupds)]
         queues = [await stack.enter_async_context(Nsqd(*nsqd_options, lookupds=found)) for _ in range(nsqds)]

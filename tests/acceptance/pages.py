@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ class Site:
     port: int
     delay_s: float = 0.05
     hits: dict[int, int] = field(default_factory=dict)
+    began_s: list[float] = field(default_factory=list)
+    ended_s: list[float] = field(default_factory=list)
+    """Monotonic seconds, of each request in turn."""
 
     def url(self, number: int) -> str:
         return f"http://{HOSTS[number % len(HOSTS)]}:{self.port}/{number}"
@@ -39,7 +43,9 @@ class Site:
     async def serve(self, request: web.Request) -> web.Response:
         number = int(request.match_info["number"])
         self.hits[number] = self.hits.get(number, 0) + 1
+        self.began_s.append(time.monotonic())
         await asyncio.sleep(self.delay_s)
+        self.ended_s.append(time.monotonic())
         return web.Response(text=html_of(number), content_type="text/html")
 
 

@@ -7,14 +7,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from shared.db.single import SingleConnection
+from shared.clock import MonotonicClock, monotonic_s
+from shared.db.single import SILENT_AFTER_S, SingleConnection
 from tests.integration.servers import TcpProxy
 
 
-def through(proxy: TcpProxy, database_url: str) -> SingleConnection:
-    address = urlsplit(database_url).netloc.partition("@")[2]
-    url = database_url.replace(address, proxy.address)
-    return SingleConnection(url, role="wordwatch_recorder", parameters={"application_name": "test"})
+def through(proxy: TcpProxy, database_url: str, clock: MonotonicClock = monotonic_s) -> SingleConnection:
+    url = database_url.replace(address_of(database_url), proxy.address)
+    return SingleConnection(url, role="wordwatch_recorder", parameters={"application_name": "test"}, clock=clock)
 
 
 def address_of(database_url: str) -> str:
@@ -38,6 +38,29 @@ async def test_the_deadline_holds_inside_a_transaction_of_a_silent_server(databa
         assert not database.is_open()
         proxy.thaw()
         assert await database.run(lambda connection: connection.fetchval("SELECT 1"), timeout_s=5) == 1
+        database.drop()
+
+
+async def test_while_nothing_is_answered_for_long_it_does_not_count_as_open(database_url: str) -> None:
+    now_s = 100.0
+    async with TcpProxy(address_of(database_url)) as proxy:
+        database = through(proxy, database_url, clock=lambda: now_s)
+        await database.open()
+        asked = asyncio.Event()
+
+        async def work(connection: asyncpg.Connection) -> None:
+            proxy.freeze()
+            asked.set()
+            await connection.execute("SELECT 1")
+
+        task = asyncio.create_task(database.run(work, timeout_s=60))
+        await asked.wait()
+        assert database.is_open()
+        now_s += SILENT_AFTER_S
+        assert not database.is_open()
+        proxy.thaw()
+        await task
+        assert database.is_open()
         database.drop()
 
 

@@ -106,6 +106,7 @@ async def test_sigterm_ends_a_service_that_is_still_starting() -> None:
             return (await get(port, "healthz"))[0] == 200
 
         await eventually(alive, what="the ops port")
+        assert (await get(port, "readyz"))[0] == 503  # though it has not said yet what it needs
         process.terminate()
         code, errors = await ended(process)
     assert code == 0

@@ -12,7 +12,8 @@ def error_of(state: str) -> asyncpg.PostgresError:
 
 
 @pytest.mark.parametrize(
-    "state", ["08006", "25P03", "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P03"]
+    "state",
+    ["08006", "25P03", "40001", "40P01", "53100", "53200", "53300", "55P03", "57014", "57P01", "57P03", "58030"],
 )
 def test_rule_20_what_may_pass_is_tried_again(state: str) -> None:
     assert faults.may_pass(error_of(state))
