@@ -14,12 +14,15 @@ import structlog
 
 from services.gateway import assets, serving
 from services.gateway.access import KnownHosts
+from services.gateway.changes import Changes
+from services.gateway.commands import Commands
+from services.gateway.following import Follower
 from services.gateway.handlers import Api
 from services.gateway.metrics import Metrics
 from services.gateway.pages import Pages
+from services.gateway.sending import Sender
 from services.gateway.stats import StatsReader
 from services.gateway.store import Store, StoreUnavailable
-from services.gateway.submit import Submitter
 from services.gateway.waiting import Waiting
 from shared import ids, messages, topics
 from shared.clock import monotonic_s, utc_now
@@ -46,6 +49,7 @@ async def run(service: Service) -> None:
         connect.DatabaseError: the database can't be used.
         OSError: the port is taken.
     """
+    service.needs["website"] = lambda: False  # it is opened last
     async with AsyncExitStack() as stack:
         store = Store(await stack.enter_async_context(_pool(service)))
         waiting = Waiting(store.waited_for, unavailable=StoreUnavailable)
@@ -62,11 +66,11 @@ async def run(service: Service) -> None:
         service.needs["nsqd"] = producer.ready
 
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        submitter = Submitter(producer, waiting, clock=utc_now, new_id=ids.new_id)
-        stats = StatsReader(store, nsq.lookup, session, clock=monotonic_s)
-        api = Api(submitter=submitter, store=store, waiting=waiting, stats=stats)
+        api = Api(store, StatsReader(store, nsq.lookup, session, clock=monotonic_s))
+        commands = Commands(Sender(producer, waiting), clock=utc_now, new_id=ids.new_id)
+        changes = Changes(commands, Follower(store, waiting))
         # What is put down first is what was built last: no new requests, then those under way, then what they need.
-        await stack.enter_async_context(_website(service, api, submitter, waiting))
+        await stack.enter_async_context(_website(service, api, changes, Pages(api, commands), waiting))
         await service.stopping.wait()
 
 
@@ -115,11 +119,10 @@ def hint_handler(waiting: Waiting) -> Handler:
 
 
 @asynccontextmanager
-async def _website(service: Service, api: Api, submitter: Submitter, waiting: Waiting) -> AsyncIterator[None]:
+async def _website(service: Service, api: Api, changes: Changes, pages: Pages, waiting: Waiting) -> AsyncIterator[None]:
     config = service.config
     app = serving.make_app(
-        api=api,
-        pages=Pages(api, submitter),
+        parts=(api, changes, pages),
         assets=assets.Assets(assets.load()),
         known_hosts=KnownHosts(config.public_hosts, listen=config.listen),
         metrics=Metrics(service.registry, waiting=lambda: len(waiting)),
@@ -127,6 +130,7 @@ async def _website(service: Service, api: Api, submitter: Submitter, waiting: Wa
         new_id=ids.new_id,
     )
     runner = await serving.serve(app, host=config.listen, port=config.port)
+    service.needs["website"] = lambda: True
     log.info("gateway open", address=runner.addresses[0][0], port=runner.addresses[0][1])
     try:
         yield

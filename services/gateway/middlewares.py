@@ -16,10 +16,11 @@ from structlog.contextvars import bound_contextvars
 
 from services.gateway import headers
 from services.gateway.access import KnownHosts, is_cross_site
+from services.gateway.commands import Refused
 from services.gateway.metrics import Metrics
 from services.gateway.problems import CONTENT_TYPE, Problem, of_status
+from services.gateway.sending import NotCommitted
 from services.gateway.store import StoreUnavailable
-from services.gateway.submit import NotCommitted, Refused
 from services.gateway.waiting import TooManyWaiting
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,17 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
+REFUSALS: Final = {
+    "idempotency_key_reused": (
+        "idempotency_key_reused",
+        "This Idempotency-Key belongs to a request with another body.",
+    ),
+    "not_found": ("not_found", "There is no check of this id."),
+    "deleted": ("not_found", "The check was recorded, and somebody has deleted it since."),
+    "already_finished": ("already_finished", "The check is done or failed: there is nothing left to cancel."),
+    "not_retryable": ("not_retryable", "The check has neither failed nor been cancelled."),
+}
+"""Outcomes of commands that have an answer of their own: the code of the problem, and its detail."""
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 
@@ -118,12 +130,10 @@ def problem_of(error: Exception) -> Problem:
             problem = error
         case NotCommitted(check_id=check_id):
             place: dict[str, str] = {hdrs.LOCATION: f"/api/v1/checks/{check_id}"}
-            detail = f"It may be check {check_id} by now, or become it soon."
+            detail = f"It may be recorded by now, or be soon; check {check_id} tells."
             problem = Problem("not_committed", detail, headers=place, extra={"id": str(check_id)})
-        case Refused(outcome="idempotency_key_reused"):
-            problem = Problem("idempotency_key_reused", "This Idempotency-Key belongs to a request with another body.")
         case Refused(outcome=outcome):
-            problem = Problem("refused", f"It was refused ({outcome}).")
+            problem = Problem(*REFUSALS.get(outcome, ("refused", f"It was refused ({outcome}).")))
         case TooManyWaiting():
             problem = Problem("too_many_waiting", "No request more can wait here now; nothing was recorded.")
         case StoreUnavailable():

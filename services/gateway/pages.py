@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -11,14 +11,17 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from services.gateway import formats, forms
+from services.gateway import filters, formats, forms
+from services.gateway.answers import check_id_of
 from services.gateway.assets import Assets
+from services.gateway.commands import Commands, Refused
+from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.handlers import Api
 from services.gateway.middlewares import TRACE, problem_of, read_body
 from services.gateway.problems import PROBLEMS, Problem, ProblemKind, kind_of
-from services.gateway.requests import DEFAULT_LIMIT, DEFAULT_WORDS, check_request
-from services.gateway.store import StoreUnavailable
-from services.gateway.submit import NotCommitted, Refused, Submitter
+from services.gateway.requests import DEFAULT_WORDS, check_request, list_request
+from services.gateway.sending import NotCommitted
+from services.gateway.store import READ_TIMEOUT_S, StoreUnavailable
 from services.gateway.views import CheckList
 from services.gateway.waiting import TooManyWaiting
 from shared.clock import WallClock
@@ -29,7 +32,11 @@ from shared.version import VERSION
 TEMPLATES: Final = Path(__file__).parent / "templates"
 SHOWN_WORDS: Final = 3
 """Words whose counts stand in the list; the rest is a number of more."""
+LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "cursor"})
+"""What the list takes of its URL; others, such as those of mail programs, say nothing here."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_SHOWN_BY_THE_PAGE: Final = frozenset({"already_finished", "not_retryable"})
+"""Refusals that need no words: somebody clicked on a button that is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +85,9 @@ def problem_page(request: web.Request, problem: Problem) -> web.Response:
 class Pages:
     """The handlers of the pages and what they need."""
 
-    def __init__(self, api: Api, submitter: Submitter) -> None:
+    def __init__(self, api: Api, commands: Commands) -> None:
         self._api = api
-        self._submitter = submitter
+        self._commands = commands
 
     def routes(self) -> list[web.RouteDef]:
         """Where each page is."""
@@ -88,6 +95,9 @@ class Pages:
             *(web.get(path, self.show_list) for path in ("/", "/tasks")),
             *(web.post(path, self.take_form) for path in ("/", "/tasks")),
             web.get("/checks/{id}", self.show_check),
+            web.post("/checks/{id}/cancel", self.cancel),
+            web.post("/checks/{id}/retry", self.retry),
+            web.post("/checks/{id}/delete", self.delete),
             web.get("/docs/problems", self.show_problems),
             web.get("/docs/problems/{code}", self.show_problem),
         ]
@@ -103,7 +113,7 @@ class Pages:
         values = forms.parse_form(await read_body(request))
         try:
             asked = check_request(forms.check_fields(values))
-            await self._submitter.submit(asked, key=None, trace=request[TRACE])
+            await self._commands.submit(asked, key=None, trace=request[TRACE])
         except (Problem, NotCommitted, Refused, TooManyWaiting) as error:
             problem = problem_of(error)
             form = FormState(values=values, messages=forms.messages(problem.errors), problem=problem)
@@ -114,24 +124,58 @@ class Pages:
     async def _list(
         self, request: web.Request, form: FormState, *, status: int, headers: Mapping[str, str] | None = None
     ) -> web.Response:
-        cursor = request.query.get("cursor") if form is EMPTY_FORM else None
+        given = request.query.items() if form is EMPTY_FORM else ()
+        query = [(name, value) for name, value in given if name in LIST_PARAMETERS]
+        asked = list_request(query)
         page: CheckList | None = None
         try:
-            page = await self._api.page_of_checks(limit=DEFAULT_LIMIT, cursor=cursor)
+            # What a form asks for was waited for already.
+            within_s = READ_TIMEOUT_S if form is EMPTY_FORM else READ_BACK_TIMEOUT_S
+            page = await self._api.page_of_checks(asked, timeout_s=within_s)
         except StoreUnavailable as error:  # the form is still of use: what it submits waits in the queue
-            status = max(status, problem_of(error).kind.status)
+            problem = problem_of(error)
+            status, headers = max(status, problem.kind.status), {**problem.all_headers(), **(headers or {})}
+        narrowed = [(name, value) for name, value in query if name != "cursor"]
+        here = request.rel_url.with_query(narrowed)
+        older = None if page is None or page.next_cursor is None else here.update_query(cursor=page.next_cursor)
         context = {
             "form": form,
             "page": page,
             "path": request.path,
-            "is_first": cursor is None,
+            "narrowed": narrowed,
+            "newest": str(here),
+            "older": None if older is None else str(older),
+            "is_first": asked.cursor is None,
             "is_live": page is not None and any(not check.is_final for check in page.items),
         }
         return _page("list.html", request, context, status=status, headers=headers)
 
     async def show_check(self, request: web.Request) -> web.Response:
         """One check with everything that is known of it."""
-        return _page("check.html", request, {"check": await self._api.find_check(request.match_info["id"])})
+        check, attempts = await self._api.find_check(request), await self._api.find_attempts(request)
+        return _page("check.html", request, {"check": check, "attempts": attempts.items})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Gives the check up, and shows it again."""
+        return await self._change(request, self._commands.cancel)
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Begins a new run of the check, and shows it again."""
+        return await self._change(request, self._commands.retry)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Deletes the check, and shows the list."""
+        await self._commands.delete(check_id_of(request), trace=request[TRACE])
+        raise web.HTTPSeeOther("/")
+
+    async def _change(self, request: web.Request, change: Callable[..., Awaitable[None]]) -> web.Response:
+        check_id = check_id_of(request)
+        try:
+            await change(check_id, trace=request[TRACE])
+        except Refused as refused:
+            if refused.outcome not in _SHOWN_BY_THE_PAGE:
+                raise
+        raise web.HTTPSeeOther(f"/checks/{check_id}")
 
     async def show_problems(self, request: web.Request) -> web.Response:
         """All codes."""

@@ -60,6 +60,18 @@ _KINDS: Final = (
     ),
     ProblemKind("method_not_allowed", 405, "This can't be done here", "The Allow header names what can be done."),
     ProblemKind("request_timeout", 408, "The body did not arrive in time", "Send it again, on a better connection."),
+    ProblemKind(
+        "already_finished",
+        409,
+        "The check has ended already",
+        "A check that is done or failed can't be cancelled any more; it can be deleted.",
+    ),
+    ProblemKind(
+        "not_retryable",
+        409,
+        "The check can't be run again",
+        "Only one that failed or was cancelled can; cancel an unfinished one first, or ask for a new check.",
+    ),
     ProblemKind("body_too_large", 413, "The body is too large", "A JSON body may have 1 MiB."),
     ProblemKind(
         "unsupported_media_type",

@@ -2,21 +2,33 @@
 
 from typing import Final
 
-_CHECKS: Final = """
+ROWS: Final = """
 SELECT c.id, c.url, c.words, c.scope, c.whole_word, c.case_sensitive, c.label, c.status, c.attempts,
        c.next_attempt_at, c.started_at, c.finished_at,
        r.counts, r.total, r.rule_version, r.snippets, r.error_code, r.error_detail, r.http_status, r.final_url,
        r.redirects, r.address, r.title, r.content_type, r.charset, r.bytes, r.timings_ms
-FROM checks c
--- A retried check is open again while the result of its last run is still there.
-LEFT JOIN results r ON r.check_id = c.id AND c.status IN ('done', 'failed')
+"""
+# A retried check is open again while the result of its last run is still there.
+RESULT_OF: Final = "LEFT JOIN results r ON r.check_id = c.id AND c.status IN ('done', 'failed')"
+
+CHECK: Final = ROWS + "FROM checks c " + RESULT_OF + " WHERE c.id = $1"
+
+# All attempts of a check that have ended; one row of nulls when there are none, and none when there is no check. The
+# attempt that counted is told by its result, also where it was given up as lost before that arrived.
+ATTEMPTS: Final = """
+WITH counted AS MATERIALIZED (
+    SELECT c.run, r.attempt, c.started_at, c.finished_at, r.http_status, r.fetcher
+    FROM checks c JOIN results r ON r.check_id = c.id WHERE c.id = $1 AND c.status = 'done')
+SELECT ended.* FROM checks c LEFT JOIN LATERAL (
+    SELECT run, attempt, started_at, finished_at, http_status, NULL AS error_code, fetcher FROM counted
+    UNION ALL
+    SELECT run, attempt, started_at, finished_at, http_status, error_code, fetcher FROM attempts a
+    WHERE a.check_id = c.id AND a.attempt NOT IN (SELECT attempt FROM counted)) ended ON true
+WHERE c.id = $1 ORDER BY ended.attempt
 """
 
-CHECK: Final = _CHECKS + "WHERE c.id = $1"
-
-# Ids sort by the time they were made, so that the list needs no other index. $2: how many.
-NEWEST_CHECKS: Final = _CHECKS + "ORDER BY c.id DESC LIMIT $1"
-CHECKS_BEFORE: Final = _CHECKS + "WHERE c.id < $2 ORDER BY c.id DESC LIMIT $1"
+# Plans by the values that are looked for: what is rare is found by its index, what is common among the newest.
+PLAN_BY_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 # All that requests wait for, in one go: the states of checks ($1), and what became of commands ($2).
 WAITED_FOR: Final = """
@@ -27,15 +39,8 @@ SELECT command_id, NULL, outcome, check_id FROM outcomes WHERE command_id = ANY 
 
 STATUSES: Final = """
 SELECT status, count(*) AS checks,
-       count(*) FILTER (WHERE finished_at > clock_timestamp() - interval '1 minute') AS finished_last_minute
+       count(*) FILTER (WHERE finished_at > statement_timestamp() - interval '1 minute') AS finished_last_minute
 FROM checks GROUP BY status
-"""
-
-# What is due and not claimed yet, and how long the first of it has been.
-DUE: Final = """
-SELECT count(*) AS due,
-       extract(epoch FROM clock_timestamp() - min(due_at))::double precision AS oldest_due_s
-FROM queue WHERE due_at <= clock_timestamp()
 """
 
 FETCHERS: Final = """
@@ -44,11 +49,27 @@ SELECT id, version, capacity, in_flight, finished_last_s,
 FROM fetchers WHERE seen_at > clock_timestamp() - interval '10 s' ORDER BY id
 """
 
-# $1: how many hosts.
-BUSIEST_HOSTS: Final = """
-SELECT host, sum(queued)::bigint AS queued, sum(leased)::bigint AS leased
-FROM (SELECT host, count(*) AS queued, 0 AS leased FROM queue GROUP BY host
-      UNION ALL
-      SELECT host, 0, count(*) FROM leases WHERE not_after > clock_timestamp() GROUP BY host) busy
-GROUP BY host ORDER BY sum(queued) + sum(leased) DESC, host LIMIT $1
+# What is due and not claimed yet, in all (the row without a host) and of the $1 hosts with most to do. For both, the
+# queue is read once.
+WORK: Final = """
+WITH queued AS MATERIALIZED (
+    SELECT host, count(*) AS queued, count(*) FILTER (WHERE due_at <= statement_timestamp()) AS due,
+           min(due_at) FILTER (WHERE due_at <= statement_timestamp()) AS first_due_at
+    FROM queue GROUP BY host),
+leased AS MATERIALIZED (
+    SELECT host, count(*) AS leased FROM leases WHERE not_after > statement_timestamp() GROUP BY host),
+busiest AS (
+    SELECT host, coalesce(q.queued, 0) AS queued, coalesce(l.leased, 0) AS leased, q.due, q.first_due_at
+    FROM queued q FULL JOIN leased l USING (host)
+    ORDER BY coalesce(q.queued, 0) + coalesce(l.leased, 0) DESC, host LIMIT $1)
+SELECT NULL AS host, NULL AS queued, NULL AS leased, coalesce(sum(due), 0)::bigint AS due,
+       extract(epoch FROM statement_timestamp() - min(first_due_at))::double precision AS oldest_due_s,
+       NULL AS paused_until
+FROM queued
+UNION ALL
+SELECT b.host, b.queued, b.leased, b.due,
+       extract(epoch FROM statement_timestamp() - b.first_due_at)::double precision,
+       CASE WHEN h.next_start_at > statement_timestamp() THEN h.next_start_at END
+FROM busiest b LEFT JOIN hosts h ON h.host = b.host
+ORDER BY host NULLS FIRST
 """

@@ -9,7 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from services.gateway import filters
 from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, text
+from services.gateway.filters import CheckFilter
 from services.gateway.problems import FieldError, Problem
 from shared import urls
 from shared.messages import Question, Scope
@@ -139,10 +141,14 @@ def _word(value: Any, scope: Scope) -> str:
 
 
 class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of a list: how many items, and after which one."""
+    """A page of the list of checks: which ones, how many, and after which one."""
 
+    wanted: CheckFilter
     limit: int
     cursor: str | None
+
+
+LIST_PARAMETERS: Final = (*filters.NAMES, "limit", "cursor")
 
 
 def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
@@ -152,11 +158,12 @@ def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
         Problem: `invalid_request` with every invalid or unknown parameter.
     """
     fields = _parameters(query)
+    wanted = filters.read_filter(fields)
     limit = fields.read("limit", _limit, DEFAULT_LIMIT)
     cursor = fields.read("cursor", str, None)
-    fields.refuse_unknown(("limit", "cursor"), what="query parameter")
+    fields.refuse_unknown(LIST_PARAMETERS, what="query parameter")
     fields.check()
-    return ListRequest(limit=limit, cursor=cursor)
+    return ListRequest(wanted=wanted, limit=limit, cursor=cursor)
 
 
 def no_parameters(query: Iterable[tuple[str, str]]) -> None:
@@ -167,6 +174,17 @@ def no_parameters(query: Iterable[tuple[str, str]]) -> None:
     """
     fields = _parameters(query)
     fields.refuse_unknown((), what="query parameter")
+    fields.check()
+
+
+def no_fields(values: Mapping[str, Any]) -> None:
+    """Refuses every field of a body, where there are none to give.
+
+    Raises:
+        Problem: `invalid_request` with each of them.
+    """
+    fields = Fields(values)
+    fields.refuse_unknown(())
     fields.check()
 
 

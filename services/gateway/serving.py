@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
 from uuid import UUID
 
 from aiohttp import web
@@ -13,10 +13,9 @@ from aiohttp.web_protocol import RequestPayloadError
 
 from services.gateway.access import KnownHosts
 from services.gateway.assets import Assets
-from services.gateway.handlers import Api
 from services.gateway.metrics import Metrics
 from services.gateway.middlewares import access, add_headers, answer_problems, observe
-from services.gateway.pages import Pages, problem_page, setup_templates
+from services.gateway.pages import problem_page, setup_templates
 from services.gateway.requests import MAX_JSON_BYTES
 from shared.clock import WallClock
 
@@ -25,24 +24,30 @@ FINISH_WITHIN_S: Final = 15.0
 """At a stop, requests under way have this long; none takes longer than its deadlines but for waiting, which is cut."""
 
 
+class Routed(Protocol):
+    """A part of the website."""
+
+    def routes(self) -> list[web.RouteDef]:
+        """Where its handlers answer."""
+
+
 def make_app(
     *,
-    api: Api,
-    pages: Pages,
+    parts: Iterable[Routed],
     assets: Assets,
     known_hosts: KnownHosts,
     metrics: Metrics,
     clock: WallClock,
     new_id: Callable[[], UUID],
 ) -> web.Application:
-    """Puts the application together."""
+    """Puts the application together of `parts` and the assets."""
     app = web.Application(
         middlewares=[observe(new_id, metrics), answer_problems(problem_page), access(known_hosts)],
         client_max_size=MAX_JSON_BYTES,
     )
     app.on_response_prepare.append(add_headers)
     setup_templates(app, assets, clock)
-    app.add_routes([*api.routes(), *pages.routes(), *assets.routes()])
+    app.add_routes([route for part in (*parts, assets) for route in part.routes()])
     return app
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import Final
+import math
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Generic, TypeVar
 
 import aiohttp
 import msgspec
@@ -16,7 +19,12 @@ from shared.clock import MonotonicClock
 from shared.nsq.lookup import Lookup
 from shared.nsq.stats import NsqdDepths, TopicDepth, depths
 
+T = TypeVar("T")
+
 FRESH_S: Final = 1.0
+REST: Final = 9.0
+FETCHERS_WITHIN_S: Final = 6.0
+"""For a short question after nsqds, which may have been asked in vain for 2 s."""
 TOP_HOSTS: Final = 20
 STATUSES: Final = ("queued", "running", "done", "failed", "cancelled")
 
@@ -62,11 +70,21 @@ class FetcherStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HostStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A host with work: checks that are queued for it, and those under way."""
+    """A host with work.
+
+    Attributes:
+        host: host key.
+        queued: checks that wait, those included that are not due yet.
+        leased: attempts under way.
+        oldest_due_s: how many seconds the first check has been due (null: none is).
+        paused_until: before this, nothing may start there (null: something may now).
+    """
 
     host: str
     queued: int
     leased: int
+    oldest_due_s: float | None
+    paused_until: datetime | None
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +98,62 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     hosts: list[HostStats]
 
 
+class Kept(Generic[T]):
+    """A value that is gathered anew when it is asked for and too old: of `FRESH_S`, or of `REST` times what that took.
+
+    So however many ask, and however much there is to count, the database is busy with it a small part of the time.
+    """
+
+    def __init__(self, gather: Callable[[], Awaitable[T]], clock: MonotonicClock) -> None:
+        self._gather = gather
+        self._clock = clock
+        self._gathering: asyncio.Task[T] | None = None
+        self._newest: T | None = None
+        self._good_until_s = -math.inf
+
+    async def read(self) -> T:
+        """The value; raises what gathering it raises.
+
+        Who asks while it is gathered gets what comes of that, an error too: in turn, the last would wait for too long.
+        """
+        if self._newest is not None and self._clock() <= self._good_until_s:
+            return self._newest
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._renew())
+            self._gathering.add_done_callback(self._renewed)
+        return await asyncio.shield(self._gathering)
+
+    async def _renew(self) -> T:
+        began_s = self._clock()
+        newest = await self._gather()
+        ended_s = self._clock()
+        self._newest, self._good_until_s = newest, ended_s + max(FRESH_S, REST * (ended_s - began_s))
+        return newest
+
+    def _renewed(self, task: asyncio.Task[T]) -> None:
+        self._gathering = None
+        if not task.cancelled():
+            task.exception()  # seen, also when all who asked have gone
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """What is quickly told: queues and fetchers."""
+
+    queues: QueueStats | None
+    fetchers: list[FetcherStats]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is waiting."""
+
+    due: DueStats
+    hosts: list[HostStats]
+
+
 class StatsReader:
-    """Gathers the statistics, once a second at most however many ask: counting a million checks is no small question.
+    """Gathers the statistics, in parts: to count a million checks is no small question.
 
     Args:
         store: the database.
@@ -94,43 +166,48 @@ class StatsReader:
         self._store = store
         self._lookup = lookup
         self._session = session
-        self._clock = clock
-        self._lock = asyncio.Lock()
-        self._newest: Stats | None = None
-        self._gathered_at = 0.0
+        self._now = Kept(self._read_now, clock)
+        self._checks = Kept(self._read_checks, clock)
+        self._work = Kept(self._read_work, clock)
 
     async def read(self) -> Stats:
-        """The statistics, at most `FRESH_S` old.
+        """The statistics; each part `FRESH_S` old at most, or older where it takes long to gather.
 
         Raises:
             StoreUnavailable: the database does not answer.
         """
-        async with self._lock:
-            if self._newest is None or self._clock() - self._gathered_at > FRESH_S:
-                self._newest = await self._gather()
-                self._gathered_at = self._clock()
-            return self._newest
-
-    async def _gather(self) -> Stats:
-        queues = add_up(await depths(self._lookup, self._session))
-        async with self._store.connection() as connection:
-            statuses = await connection.fetch(queries.STATUSES)
-            (due,) = await connection.fetch(queries.DUE)
-            fetchers = [FetcherStats(**row) for row in await connection.fetch(queries.FETCHERS)]
-            hosts = [HostStats(**row) for row in await connection.fetch(queries.BUSIEST_HOSTS, TOP_HOSTS)]
-        by_status = dict.fromkeys(STATUSES, 0) | {row["status"]: row["checks"] for row in statuses}
+        now, checks, work = await asyncio.gather(self._now.read(), self._checks.read(), self._work.read())
         return Stats(
-            checks=ChecksStats(
-                total=sum(by_status.values()),
-                by_status=by_status,
-                finished_last_minute=sum(row["finished_last_minute"] for row in statuses),
-            ),
-            due=DueStats(count=due["due"], oldest_s=due["oldest_due_s"]),
-            queues=queues,
-            rate_per_s=sum(fetcher.finished_last_s for fetcher in fetchers),
-            fetchers=fetchers,
-            hosts=hosts,
+            checks=checks,
+            due=work.due,
+            queues=now.queues,
+            rate_per_s=sum(fetcher.finished_last_s for fetcher in now.fetchers),
+            fetchers=now.fetchers,
+            hosts=work.hosts,
         )
+
+    async def _read_now(self) -> Now:
+        queues = add_up(await depths(self._lookup, self._session))
+        async with self._store.connection(FETCHERS_WITHIN_S) as connection:
+            fetchers = [FetcherStats(**row) for row in await connection.fetch(queries.FETCHERS)]
+        return Now(queues, fetchers)
+
+    async def _read_checks(self) -> ChecksStats:
+        async with self._store.connection() as connection:
+            rows = await connection.fetch(queries.STATUSES)
+        by_status = dict.fromkeys(STATUSES, 0) | {row["status"]: row["checks"] for row in rows}
+        return ChecksStats(
+            total=sum(by_status.values()),
+            by_status=by_status,
+            finished_last_minute=sum(row["finished_last_minute"] for row in rows),
+        )
+
+    async def _read_work(self) -> Work:
+        async with self._store.connection() as connection:
+            whole, *busiest = await connection.fetch(queries.WORK, TOP_HOSTS)
+        hosts = [HostStats(**{name: row[name] for name in HostStats.__struct_fields__}) for row in busiest]
+        hosts.sort(key=lambda host: (-host.queued - host.leased, host.host))
+        return Work(DueStats(count=whole["due"], oldest_s=whole["oldest_due_s"]), hosts)
 
 
 def add_up(nsqds: Sequence[NsqdDepths]) -> QueueStats | None:

@@ -12,15 +12,17 @@ import asyncpg
 import structlog
 
 from services.gateway import queries
-from services.gateway.views import CheckView, check_view
+from services.gateway.filters import CheckFilter
+from services.gateway.list_query import list_query
+from services.gateway.views import AttemptView, CheckView, attempt_view, check_view
 from services.gateway.waiting import Found
 from shared.clock import MonotonicClock, monotonic_s
-from shared.db.connect import UNAVAILABLE
+from shared.db.connect import UNAVAILABLE, DatabaseError
 from shared.messages import CommandOutcome
 
 log = structlog.get_logger(__name__)
 
-READ_TIMEOUT_S: Final = 10.0
+READ_TIMEOUT_S: Final = 8.0
 LOOK_TIMEOUT_S: Final = 2.0
 PROBE_EVERY_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 2.0
@@ -44,7 +46,6 @@ class Store:
         self._pool = pool
         self._clock = clock
         self._answered_at_s: float | None = clock()  # a pool is only made when it answers
-        self._abandoned: set[asyncio.Task[asyncpg.pool.PoolConnectionProxy]] = set()
 
     def ready(self) -> bool:
         """Whether the database answered when it was last probed, and that was not long ago."""
@@ -77,7 +78,7 @@ class Store:
         late_at = loop.time() + timeout_s
         try:
             async with asyncio.timeout_at(late_at):
-                connection = await self._acquire()
+                connection = await self._pool.acquire()
                 # A transaction's end inside the caller's block waits for the server, too, and is not cancelled again.
                 dropping = loop.call_at(late_at + GIVE_BACK_WITHIN_S, _drop, connection)
                 try:
@@ -86,27 +87,8 @@ class Store:
                     dropping.cancel()
                     with suppress(*UNAVAILABLE):  # the block has its answers, or an error of its own that says more
                         await self._pool.release(connection, timeout=GIVE_BACK_WITHIN_S)
-        except (*UNAVAILABLE, asyncpg.QueryCanceledError) as error:
+        except (*UNAVAILABLE, DatabaseError, asyncpg.QueryCanceledError) as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
-
-    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy:
-        """A connection of the pool; when cancelled, it ends at once even if the pool is just opening one.
-
-        The pool ends what it opened in order, which a silent server can draw out; that goes on by itself.
-        """
-        acquiring = asyncio.create_task(_acquire(self._pool))
-        try:
-            return await asyncio.shield(acquiring)
-        except asyncio.CancelledError:
-            acquiring.cancel()
-            self._abandoned.add(acquiring)
-            acquiring.add_done_callback(self._put_down)
-            raise
-
-    def _put_down(self, acquiring: asyncio.Task[asyncpg.pool.PoolConnectionProxy]) -> None:
-        self._abandoned.discard(acquiring)
-        if not acquiring.cancelled() and acquiring.exception() is None:
-            _drop(acquiring.result())
 
     async def check(self, check_id: UUID, *, timeout_s: float = READ_TIMEOUT_S) -> CheckView | None:
         """The check, or None when there is none.
@@ -118,8 +100,10 @@ class Store:
             row = await connection.fetchrow(queries.CHECK, check_id)
         return None if row is None else check_view(row)
 
-    async def checks(self, *, limit: int, before: UUID | None) -> tuple[list[CheckView], bool]:
-        """The newest checks, or the newest of those that were asked for before the check `before`.
+    async def checks(
+        self, wanted: CheckFilter, *, limit: int, before: UUID | None, timeout_s: float = READ_TIMEOUT_S
+    ) -> tuple[list[CheckView], bool]:
+        """The newest checks that the filter lets through, or the newest of those before the check `before`.
 
         Returns:
             At most `limit` checks, fewer when they are very large, and whether there are more.
@@ -127,16 +111,28 @@ class Store:
         Raises:
             StoreUnavailable: see there.
         """
-        query, arguments = (queries.NEWEST_CHECKS, ()) if before is None else (queries.CHECKS_BEFORE, (before,))
+        query, arguments = list_query(wanted, most=limit + 1, before=before)
         found: list[CheckView] = []
         size = 0
-        async with self.connection() as connection, connection.transaction(readonly=True):
-            async for row in connection.cursor(query, limit + 1, *arguments, prefetch=_PREFETCH_ROWS):
+        async with self.connection(timeout_s) as connection, connection.transaction(readonly=True):
+            if not wanted.is_empty:
+                await connection.execute(queries.PLAN_BY_VALUES)
+            async for row in connection.cursor(query, *arguments, prefetch=_PREFETCH_ROWS):
                 if len(found) == limit or size > MAX_PAGE_BYTES:
                     return found, True
                 found.append(check_view(row))
                 size += _size(row)
         return found, False
+
+    async def attempts(self, check_id: UUID) -> list[AttemptView] | None:
+        """All attempts of a check that have ended, by their number; None when there is no such check.
+
+        Raises:
+            StoreUnavailable: see there.
+        """
+        async with self.connection() as connection:
+            rows = await connection.fetch(queries.ATTEMPTS, check_id)
+        return [attempt_view(row) for row in rows if row["attempt"] is not None] if rows else None
 
     async def waited_for(self, checks: Sequence[UUID], commands: Sequence[UUID]) -> Found:
         """The states of those of the checks that exist, and the outcomes of those of the commands that have one.
@@ -154,10 +150,6 @@ class Store:
                 if row["outcome"]
             ],
         )
-
-
-async def _acquire(pool: asyncpg.Pool) -> asyncpg.pool.PoolConnectionProxy:
-    return await pool.acquire()
 
 
 def _drop(connection: asyncpg.pool.PoolConnectionProxy) -> None:

@@ -78,6 +78,37 @@ class CheckList(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of a check that has ended: how, and who made it (null: nobody has heard of it since)."""
+
+    run: int
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime
+    http_status: int | None
+    error: ErrorView | None
+    fetcher: str | None
+
+
+class AttemptList(msgspec.Struct, frozen=True, kw_only=True):
+    """All attempts of a check, of all its runs, oldest first."""
+
+    items: list[AttemptView]
+
+
+def attempt_view(row: Row) -> AttemptView:
+    """Makes the view of a row of `queries.ATTEMPTS`."""
+    return AttemptView(
+        run=row["run"],
+        attempt=row["attempt"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        http_status=row["http_status"],
+        error=_error(row["error_code"], None),
+        fetcher=row["fetcher"],
+    )
+
+
 def check_view(row: Row) -> CheckView:
     """Makes the view of a row of `queries.CHECK`, whose jsonb columns are text."""
     words: list[str] = list(row["words"])

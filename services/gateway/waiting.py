@@ -1,4 +1,4 @@
-"""Requests that wait until something is recorded.
+"""Requests that wait until something is recorded: what became of a command, or a check's final state.
 
 They are woken by the recorder's hints, and besides everything that is waited for is looked up in one query every 100 ms
 while anybody waits. So hints make it fast, and losing them makes it no slower than that.
@@ -20,8 +20,6 @@ from shared.messages import FINAL, CommandOutcome, Recorded, Status
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 0.1
-APPLIED: Final = "applied"
-"""The outcome of a command that did what it says."""
 MAX_WAITING: Final = 5_000
 
 
@@ -42,32 +40,53 @@ LookUp = Callable[[Sequence[UUID], Sequence[UUID]], Awaitable[Found]]
 
 
 class Ticket:
-    """One request's interest in a check and, where it sent a command, in what became of that.
+    """One request's interest in a check, in what becomes of a command, or in both.
+
+    A command that creates a check is told by either: by the check being there, or by the outcome that says why not.
 
     Attributes:
-        check_id: the check.
+        check_id: the check, or None.
         command_id: the command, or None.
-        status: the check's newest known state; None while it is not known to exist.
-        outcome: why the command created nothing, once that is known.
+        status: the check's newest known state; None while nothing is known of it.
+        outcome: what became of the command, once that is known.
+        is_deleted: whether the check was there and is gone.
+        cut_short: whether to wait for a final state no longer.
     """
 
-    def __init__(self, check_id: UUID, command_id: UUID | None) -> None:
+    def __init__(self, check_id: UUID | None, command_id: UUID | None) -> None:
         self.check_id = check_id
         self.command_id = command_id
         self.status: Status | None = None
         self.outcome: CommandOutcome | None = None
+        self.is_deleted = False
         self.cut_short = False
+        self._exists = False
         self._changed = asyncio.Event()
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known what became of the command: the check exists, or there is an outcome."""
-        return self.status is not None or self.outcome is not None
+        """Whether it is known what became of the command: it has an outcome, or the check that it makes was seen."""
+        return self.outcome is not None or self._exists or self.is_deleted
 
     @property
     def is_final(self) -> bool:
         """Whether the check is in a final state."""
         return self.status in FINAL
+
+    @property
+    def wants_check(self) -> bool:
+        """Whether news of the check would tell more than is known."""
+        return self.check_id is not None and not (self.is_final or self.is_deleted)
+
+    @property
+    def wants_outcome(self) -> bool:
+        """Whether the outcome of the command would."""
+        return self.command_id is not None and not self.is_settled
+
+    @property
+    def knows_check(self) -> bool:
+        """Whether the check is known to have been there."""
+        return self._exists
 
     async def settled(self) -> None:
         """Waits for `is_settled`; the deadline is the caller's."""
@@ -75,19 +94,37 @@ class Ticket:
             await self._change()
 
     async def final(self) -> None:
-        """Waits for `is_final`, or until this process stops; the deadline is the caller's."""
-        while not (self.is_final or self.cut_short):
+        """Waits until the check is final or gone, or this process stops; the deadline is the caller's."""
+        while not (self.is_final or self.is_deleted or self.cut_short):
             await self._change()
 
     async def _change(self) -> None:
         self._changed.clear()
         await self._changed.wait()
 
-    def notice(self, *, status: Status | None = None, outcome: CommandOutcome | None = None) -> None:
-        """Takes news and wakes the request."""
-        if status is not None and not self.is_final:  # a look-up may have begun before the hint's commit
+    def begin_again(self) -> None:
+        """Takes the check as being there in an unknown state: the caller is about to read it, or has.
+
+        What was heard of it may be older than that: a retried check has been final before.
+        """
+        self.status = None
+        self._exists = True
+
+    def notice_status(self, status: Status) -> None:
+        """Takes news of the check."""
+        self._exists = True
+        if not self.is_final:  # a look-up may have begun before the hint's commit
             self.status = status
-        self.outcome = outcome or self.outcome
+        self._changed.set()
+
+    def notice_outcome(self, outcome: CommandOutcome) -> None:
+        """Takes what became of the command."""
+        self.outcome = outcome
+        self._changed.set()
+
+    def notice_deleted(self) -> None:
+        """Takes that the check is gone."""
+        self.is_deleted = True
         self._changed.set()
 
     def cut(self) -> None:
@@ -122,12 +159,13 @@ class Waiting:
         self._by_id: dict[UUID, list[Ticket]] = {}
         self._somebody = asyncio.Event()
         self._stopping = False
+        self._is_blind = False
 
     def __len__(self) -> int:
         return len(self._tickets)
 
     @contextmanager
-    def interest(self, check_id: UUID, command_id: UUID | None = None) -> Iterator[Ticket]:
+    def interest(self, check_id: UUID | None = None, command_id: UUID | None = None) -> Iterator[Ticket]:
         """Registers interest for as long as the context lasts. To be entered before the command is sent.
 
         Raises:
@@ -155,16 +193,17 @@ class Waiting:
     def hint(self, recorded: Recorded) -> None:
         """Takes a hint of the recorder."""
         self._notice({check.id: check.status for check in recorded.checks}, recorded.outcomes)
+        for check_id in recorded.deleted:
+            for ticket in self._by_id.get(check_id, ()):
+                ticket.notice_deleted()
 
     def _notice(self, checks: Mapping[UUID, Status], outcomes: Collection[CommandOutcome]) -> None:
         for check_id, status in checks.items():
             for ticket in self._by_id.get(check_id, ()):
-                ticket.notice(status=status)
+                ticket.notice_status(status)
         for outcome in outcomes:
-            if outcome.outcome == APPLIED:  # the check itself tells that
-                continue
             for ticket in self._by_id.get(outcome.id, ()):
-                ticket.notice(outcome=outcome)
+                ticket.notice_outcome(outcome)
 
     def stop(self) -> None:
         """Ends the waiting for final states, now and from now on; what waits for its command goes on."""
@@ -182,14 +221,23 @@ class Waiting:
             await self._look()
 
     async def _look(self) -> None:
-        tickets = [ticket for ticket in self._tickets if not ticket.is_final]
-        if not tickets:
+        checks = {t.check_id for t in self._tickets if t.check_id is not None and t.wants_check}
+        commands = {t.command_id for t in self._tickets if t.command_id is not None and t.wants_outcome}
+        if not checks and not commands:
             return
-        checks = list({ticket.check_id for ticket in tickets})
-        commands = [t.command_id for t in tickets if t.command_id is not None and not t.is_settled]
+        # What is known to be there before the question is sent, and is not found by it, was deleted in between.
+        known = [t for t in self._tickets if t.wants_check and t.knows_check]
         try:
-            found = await self._look_up(checks, commands)
+            found = await self._look_up(list(checks), list(commands))
         except self._unavailable as error:
-            log.warning("what is waited for can't be looked up", error=str(error), waiting=len(tickets))
+            if not self._is_blind:  # once, not ten times a second
+                log.warning("what is waited for can't be looked up", error=str(error), waiting=len(self._tickets))
+            self._is_blind = True
             return
+        if self._is_blind:
+            log.info("what is waited for is looked up again")
+            self._is_blind = False
         self._notice(found.checks, found.outcomes)
+        for ticket in known:
+            if ticket.check_id not in found.checks:
+                ticket.notice_deleted()

@@ -15,7 +15,7 @@ import pytest
 from services.gateway.problems import PROBLEMS, Problem
 from services.gateway.requests import check_request
 from services.gateway.stats import ChecksStats, DueStats, FetcherStats, HostStats, QueueStats, Stats, TopicStats
-from services.gateway.views import CheckList, check_view
+from services.gateway.views import AttemptList, CheckList, attempt_view, check_view
 from shared.errors import ERRORS
 
 FOLDER = Path(__file__).parent / "api"
@@ -77,8 +77,18 @@ STATS = Stats(
     queues=QueueStats(topics={"commands": TopicStats(waiting=0, in_flight=1)}, unreached=["127.0.0.1:4150"]),
     rate_per_s=2,
     fetchers=[FetcherStats(id="f", version="0.1.0", capacity=64, in_flight=1, finished_last_s=2, seen_s_ago=0.1)],
-    hosts=[HostStats(host="example.org", queued=1, leased=0)],
+    hosts=[
+        HostStats(host="example.org", queued=1, leased=0, oldest_due_s=0.5, paused_until=None),
+        HostStats(host="example.net", queued=1, leased=1, oldest_due_s=None, paused_until=STARTED),
+    ],
 )
+
+
+ATTEMPTS: list[dict[str, Any]] = [
+    {"run": 1, "attempt": 1, "started_at": None, "http_status": None, "error_code": "lost", "fetcher": None},
+    {"run": 1, "attempt": 2, "started_at": STARTED, "http_status": 404, "error_code": "http_error", "fetcher": "f"},
+    {"run": 2, "attempt": 3, "started_at": STARTED, "http_status": 200, "error_code": None, "fetcher": "f"},
+]
 
 
 def _golden(name: str) -> Any:
@@ -99,6 +109,13 @@ def test_a_check(name: str) -> None:
 def test_a_list_of_checks() -> None:
     page = CheckList(items=[check_view(ROWS["done"])], next_cursor="c")
     assert _sent(page) == {"items": [_golden("check-done")], "next_cursor": "c"}
+
+
+def test_the_attempts_of_a_check() -> None:
+    rows = [row | {"finished_at": STARTED + timedelta(milliseconds=182)} for row in ATTEMPTS]
+    sent, golden = _sent(AttemptList(items=[attempt_view(row) for row in rows])), _golden("attempts")
+    assert sent == golden
+    assert [list(item) for item in sent["items"]] == [list(item) for item in golden["items"]]
 
 
 def test_stats() -> None:

@@ -8,9 +8,12 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const [old, fresh] = [document.getElementById("live"), page.getElementById("live")];
   if (fresh && old.innerHTML !== fresh.innerHTML) {
-    const focused = old.contains(document.activeElement) && document.activeElement.getAttribute("href");
+    const active = old.contains(document.activeElement) ? document.activeElement : null;
+    const name = ["href", "formaction"].find((one) => active?.hasAttribute(one));
+    const unfolded = old.querySelector("details")?.open;
     old.replaceWith(document.adoptNode(fresh));
-    if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+    if (unfolded) fresh.querySelector("details")?.setAttribute("open", "");
+    if (name) fresh.querySelector(`[${name}="${CSS.escape(active.getAttribute(name))}"]`)?.focus({ preventScroll: true });
     document.title = page.title;
   }
 }

@@ -18,7 +18,8 @@ from services.gateway import app as gateway
 from services.recorder import app as recorder
 from shared import messages, topics
 from shared.clock import utc_now
-from shared.messages import AttemptError, AttemptFinished, Counted, FetcherHere, PageFacts
+from shared.messages import AttemptError, AttemptFinished, AttemptRef, AttemptsStarted, Counted, FetcherHere, PageFacts
+from shared.nsq.consumer import Consumer
 from shared.nsq.lookup import Lookup
 from shared.nsq.producer import Producer
 from shared.service import Service
@@ -93,6 +94,48 @@ class Stack:
         await self._producer.stop(DEADLINE_S)
         await self._lookup.stop()
 
+    async def ask_to(self, what: str, check_id: str, *, status: int, **options: Any) -> dict[str, Any]:
+        """Asks for `cancel`, `retry` or `delete` of a check and returns the answer's JSON ({} if there is none)."""
+        path = f"{CHECKS}/{check_id}"
+        method, path = ("DELETE", path) if what == "delete" else ("POST", f"{path}/{what}")
+        async with self.http.request(method, path, **options) as answer:
+            text = await answer.text()
+            assert answer.status == status, f"{answer.status}: {text}"
+            return dict(await answer.json(content_type=None)) if text else {}
+
+    async def pause_hints(self) -> None:
+        """Holds back every message of the hints' topic: as if they were all lost."""
+        url = f"http://{self.nsqd.http}/topic/pause"
+        async with aiohttp.ClientSession() as http, http.post(url, params={"topic": topics.RECORDED.name}) as answer:
+            assert answer.status == 200
+
+    async def outcome_of_next_command(self, outcome: str, check_id: UUID | None = None) -> messages.Command:
+        """Takes a command instead of a recorder, and stores an outcome for it."""
+        taken: asyncio.Queue[messages.Command] = asyncio.Queue()
+        consumer = Consumer(
+            topic=topics.COMMANDS.name,
+            channel=topics.COMMANDS.channels[0],
+            lookup=self._lookup,
+            max_in_flight=1,
+            handler=lambda message: taken.put_nowait(messages.decode_command(message.body)),
+        )
+        async with asyncio.timeout(DEADLINE_S):
+            running = asyncio.create_task(consumer.run())
+            command = await taken.get()
+            await consumer.stop(DEADLINE_S)
+            await running
+        await self.execute(
+            "INSERT INTO outcomes (command_id, outcome, check_id, created_at) VALUES ($1, $2, $3, clock_timestamp())",
+            command.id,
+            outcome,
+            check_id,
+        )
+        return command
+
+    async def execute(self, sql: str, *arguments: object) -> None:
+        """Changes the database itself, as its superuser."""
+        await self.ask(sql, *arguments)
+
     async def report(self, report: messages.Report) -> None:
         """Publishes what a fetcher would."""
         await self._producer.publish(topics.RESULTS.name, messages.encode(report))
@@ -122,12 +165,19 @@ class Stack:
             assert status in (None, answer.status), f"{answer.status}: {text}"
             return dict(await answer.json(content_type=None))
 
-    async def get(self, path: str, *, status: int = 200) -> dict[str, Any]:
+    async def get(
+        self, path: str, *, status: int = 200, params: Mapping[str, str | int] | None = None
+    ) -> dict[str, Any]:
         """Gets JSON."""
-        async with self.http.get(path) as answer:
+        async with self.http.get(path, params=params) as answer:
             text = await answer.text()
             assert answer.status == status, f"{answer.status}: {text}"
             return dict(await answer.json(content_type=None))
+
+    async def started(self, check: Mapping[str, Any], *, attempt: int = 1) -> None:
+        """Reports that an attempt of the check is under way."""
+        ref = AttemptRef(check_id=UUID(check["id"]), attempt=attempt, host=check["url"].split("/")[2], at=utc_now())
+        await self.report(AttemptsStarted(fetcher="f-1", attempts=(ref,)))
 
     async def finish(
         self,
@@ -137,14 +187,16 @@ class Stack:
         error: AttemptError | None = None,
         facts: PageFacts | None = None,
         took_ms: int = 182,
+        attempt: int = 1,
+        run: int = 1,
     ) -> None:
-        """Reports the outcome of the check's first attempt, which must have been claimed."""
+        """Reports the outcome of an attempt of the check, which must have been claimed."""
         at = utc_now()
         await self.report(
             AttemptFinished(
                 check_id=UUID(check["id"]),
-                attempt=1,
-                run=1,
+                attempt=attempt,
+                run=run,
                 host=check["url"].split("/")[2],
                 fetcher="f-1",
                 started_at=at - timedelta(milliseconds=took_ms),

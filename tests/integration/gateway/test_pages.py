@@ -142,6 +142,65 @@ async def test_older_checks_are_a_link_away(stack: Stack) -> None:
     await _page(stack, "/?cursor=nonsense", status=422)
 
 
+async def test_the_buttons_of_a_check_work_without_a_script(stack: Stack) -> None:
+    await stack.fetchers_are_there()
+    check = await stack.post(url="http://no-such-host.example/")
+    place = f"/checks/{check['id']}"
+
+    async def press(what: str, page: str) -> str:
+        assert f'formaction="{place}/{what}"' in page
+        async with stack.http.post(f"{place}/{what}", headers=BROWSER, allow_redirects=False) as answer:
+            assert answer.status == 303
+            return str(answer.headers["Location"])
+
+    waiting = await _page(stack, place)
+    assert await press("cancel", waiting) == place
+    cancelled = await _page(stack, place)
+    assert 'class="status cancelled"' in cancelled
+    assert f"{place}/cancel" not in cancelled
+    assert await press("cancel", waiting) == place  # a page that is not up to date
+    assert await press("retry", cancelled) == place
+    await stack.finished(check, error=AttemptError(code="dns_not_found"), facts=PageFacts(), attempt=2, run=2)
+    failed = await _page(stack, place)
+    assert "Attempts" in _text(failed)
+    assert re.search(r'<a class="code" href="/docs/problems/dns_not_found" title="[^"]+">', failed)
+    assert await press("cancel", waiting) == place  # too late: the page tells
+    assert await press("delete", failed) == "/"
+    assert "There is nothing here" in _text(await _page(stack, place, status=404))
+    for what in ("cancel", "retry", "delete"):
+        async with stack.http.post(f"{place}/{what}", headers=BROWSER) as answer:
+            assert (answer.status, answer.content_type) == (404, "text/html")
+
+
+async def test_buttons_on_pages_of_other_sites_do_nothing(stack: Stack) -> None:
+    check = await stack.post(url="example.org")
+    for what in ("cancel", "retry", "delete"):
+        async with stack.http.post(f"/checks/{check['id']}/{what}", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+            assert answer.status == 403
+    assert (await stack.get(f"{CHECKS}/{check['id']}"))["status"] == "queued"
+
+
+async def test_a_filter_in_the_url_narrows_the_list_down_and_stays_there(stack: Stack) -> None:
+    for number in range(52):
+        await stack.post(url=f"example.org/{number}", label=EVIL)
+    await stack.post(url="example.net")
+    query = {"host": "*.org", "label": EVIL, "utm_source": "mail"}
+    async with stack.http.get("/", params=query, headers=BROWSER) as answer:
+        page = await answer.text()
+    assert "example.org/51<" in page
+    assert "example.net" not in page
+    assert EVIL not in page
+    assert "Only checks with host *.org" in _text(page)
+    (older,) = re.findall(r'rel="next" href="([^"]+)"', page)
+    rest = await _page(stack, html.unescape(older))
+    assert "example.org/0<" in rest
+    assert "utm_source" not in older
+    (newest,) = re.findall(r'<a href="([^"]+)">Newest</a>', rest)
+    assert "example.org/51<" in await _page(stack, html.unescape(newest))
+    assert "There are no such checks" in _text(await _page(stack, "/?status=done"))
+    await _page(stack, "/?status=finished", status=422)
+
+
 @pytest.mark.parametrize("path", ["/nothing", "/checks/nothing", "/docs/problems/nothing", "/static/x/nothing.css"])
 async def test_a_page_that_is_not_there_says_so_in_html(stack: Stack, path: str) -> None:
     assert "There is nothing here" in _text(await _page(stack, path, status=404))

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from shared.version import RULE_VERSION, VERSION
 from tests.integration.gateway.stack import CHECKS, REPOSITORY, Stack
 from tests.integration.servers import Nsqd, Nsqlookupd, eventually
@@ -46,7 +48,8 @@ async def test_stats_tell_of_checks_queues_fetchers_and_hosts(parts: Stack) -> N
             await parts.post(url="example.org:8080/x")
 
             async def counted() -> bool:
-                return bool((await parts.get("/api/v1/stats"))["checks"]["total"] == 2)
+                stats = await parts.get("/api/v1/stats")  # its parts are not of the same moment
+                return bool(stats["checks"]["total"] == stats["due"]["count"] == 2)
 
             await eventually(counted, what="the new checks are counted")
             stats = await parts.get("/api/v1/stats")
@@ -59,6 +62,25 @@ async def test_stats_tell_of_checks_queues_fetchers_and_hosts(parts: Stack) -> N
     }
     assert set(stats["queues"]["topics"]) == {"commands", "checks", "checks.bulk", "results"}
     assert stats["queues"]["unreached"] == []
+
+
+async def test_stats_tell_of_each_host_what_waits_and_why(stack: Stack) -> None:
+    await stack.fetchers_are_there()
+    for number in range(5):  # two at once may run, the others wait
+        await stack.post(url=f"example.org/{number}")
+    await stack.post(url="example.net")
+    await stack.execute("UPDATE queue SET due_at = due_at - interval '1 min'")
+    await stack.execute("UPDATE hosts SET next_start_at = '2100-01-01Z' WHERE host = 'example.org'")
+    await stack.execute("UPDATE hosts SET next_start_at = '-infinity' WHERE host = 'example.net'")
+    stats = await stack.get("/api/v1/stats")
+    busy, other = stats["hosts"]
+    assert (busy["host"], busy["queued"] + busy["leased"]) == ("example.org", 5)
+    assert busy["queued"] >= 3
+    assert 60 < busy["oldest_due_s"] < 90
+    assert busy["paused_until"] == "2100-01-01T00:00:00Z"
+    assert other == {"host": "example.net", "queued": 0, "leased": 1, "oldest_due_s": None, "paused_until": None}
+    assert stats["due"]["count"] == busy["queued"]
+    assert stats["due"]["oldest_s"] == pytest.approx(busy["oldest_due_s"])
 
 
 async def test_stats_show_the_fetchers(stack: Stack) -> None:
@@ -81,11 +103,3 @@ async def test_metrics_count_requests_by_route_and_not_by_path(parts: Stack) -> 
         labels = {"method": "other", "route": "none", "status": "405"}
         assert service.registry.get_sample_value("wordwatch_gateway_request_seconds_count", labels) == 1
         assert service.registry.get_sample_value("wordwatch_gateway_waiting") == 0
-
-
-async def test_two_gateways_share_an_idempotency_key(parts: Stack) -> None:
-    other = Stack(parts.database_url, parts.nsqd)
-    key = {"Idempotency-Key": "one"}
-    async with parts.recorder(), parts.gateway(), other, other.gateway():
-        answers = await asyncio.gather(*(each.post(url="example.org", headers=key) for each in (parts, other) * 10))
-    assert len({answer["id"] for answer in answers}) == 1

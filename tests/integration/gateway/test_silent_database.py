@@ -5,12 +5,14 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import aiohttp
 import pytest
 
-from services.gateway.handlers import READ_BACK_TIMEOUT_S
+from services.gateway.following import READ_BACK_TIMEOUT_S
+from services.gateway.sending import GIVE_UP_S
 from services.gateway.store import GIVE_BACK_WITHIN_S, READ_TIMEOUT_S, STALE_AFTER_S
 from shared.service import Service
 from tests.integration.gateway.stack import CHECKS, Stack
@@ -46,7 +48,7 @@ async def test_reading_ends_at_its_deadline_and_works_again_afterwards(parts: St
         check = await parts.post(url="example.org")
         way.freeze()
         # More of each than there are connections in the pool: who waits for one has the same deadline.
-        paths = [f"{CHECKS}/{check['id']}", CHECKS, "/api/v1/stats"] + [CHECKS, f"{CHECKS}/{check['id']}"] * 5
+        paths = [f"{CHECKS}/{check['id']}", CHECKS] * 6 + ["/api/v1/stats"] * 3
         answers = await asyncio.gather(*(_read(parts, path) for path in paths))
         assert {code for code, _ in answers} == {"database_unavailable"}
         assert max(took_s for _, took_s in answers) < READ_TIMEOUT_S + GIVE_BACK_WITHIN_S + SLACK_S
@@ -68,6 +70,23 @@ async def test_a_gateway_whose_database_is_silent_is_not_ready(parts: Stack) -> 
         await eventually(lambda: not service.readiness()["database"], timeout_s=within_s, what="it is not ready")
         way.thaw()
         await eventually(lambda: service.readiness()["database"], what="it is ready again")
+
+
+async def _page_in_vain(parts: Stack, method: str, **options: Any) -> float:
+    began_s = time.monotonic()
+    async with parts.http.request(method, "/", headers={"Accept": "text/html"}, **options) as answer:
+        assert (answer.status, answer.content_type) == (503, "text/html")
+        assert int(answer.headers["Retry-After"]) > 0
+    return time.monotonic() - began_s
+
+
+async def test_the_page_and_its_form_say_when_to_come_again_and_are_no_slower(parts: Stack) -> None:
+    async with _gateway(parts) as (_, way):
+        way.freeze()
+        form = {"address": "example.org"}
+        get_s, post_s = await asyncio.gather(_page_in_vain(parts, "GET"), _page_in_vain(parts, "POST", data=form))
+    assert get_s < READ_TIMEOUT_S + GIVE_BACK_WITHIN_S + SLACK_S
+    assert post_s < GIVE_UP_S + READ_BACK_TIMEOUT_S + GIVE_BACK_WITHIN_S + SLACK_S
 
 
 @pytest.mark.parametrize("wait_s", [None, 3])

@@ -24,13 +24,6 @@ async def _messages(stack: Stack, topic: str = topics.COMMANDS.name) -> int:
     return int(found[0]["message_count"]) if found else 0
 
 
-async def _pause_hints(stack: Stack) -> None:
-    """Holds back every message of the hints' topic: as if they were all lost."""
-    url = f"http://{stack.nsqd.http}/topic/pause"
-    async with aiohttp.ClientSession() as http, http.post(url, params={"topic": topics.RECORDED.name}) as answer:
-        assert answer.status == 200
-
-
 async def _submit_and_finish(stack: Stack, wait: str) -> tuple[int, str | None, dict[str, Any]]:
     """Asks with `Prefer: wait`, reports a count meanwhile, and returns status, Preference-Applied and the check."""
 
@@ -59,7 +52,7 @@ async def test_prefer_wait_answers_as_soon_as_the_check_is_final(stack: Stack) -
 
 async def test_lost_hints_cost_only_a_moment(stack: Stack) -> None:
     await stack.fetchers_are_there()
-    await _pause_hints(stack)
+    await stack.pause_hints()
     began_s = time.monotonic()
     status, _, check = await _submit_and_finish(stack, "wait=30")
     assert (status, check["status"]) == (200, "done")

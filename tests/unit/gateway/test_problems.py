@@ -3,10 +3,11 @@ import re
 
 import pytest
 
+from services.gateway.commands import Refused
 from services.gateway.middlewares import problem_of
 from services.gateway.problems import PROBLEMS, FieldError, Problem, kind_of, of_status
+from services.gateway.sending import NotCommitted
 from services.gateway.store import StoreUnavailable
-from services.gateway.submit import NotCommitted, Refused
 from services.gateway.waiting import TooManyWaiting
 from shared.errors import ERRORS
 from shared.ids import new_id
@@ -72,7 +73,12 @@ def test_what_may_still_be_committed_says_where() -> None:
     ("error", "status", "code"),
     [
         (Refused("idempotency_key_reused"), 422, "idempotency_key_reused"),
+        (Refused("refused"), 422, "refused"),
         (Refused("something_new"), 422, "refused"),
+        (Refused("not_found"), 404, "not_found"),
+        (Refused("deleted"), 404, "not_found"),
+        (Refused("already_finished"), 409, "already_finished"),
+        (Refused("not_retryable"), 409, "not_retryable"),
         (TooManyWaiting(), 503, "too_many_waiting"),
         (StoreUnavailable("gone"), 503, "database_unavailable"),
         (ZeroDivisionError(), 500, "internal"),
@@ -81,3 +87,8 @@ def test_what_may_still_be_committed_says_where() -> None:
 def test_each_failure_has_its_answer(error: Exception, status: int, code: str) -> None:
     problem = problem_of(error)
     assert (problem.kind.status, problem.code) == (status, code)
+
+
+def test_a_check_that_was_deleted_since_is_not_one_that_never_was() -> None:
+    assert "deleted it since" in problem_of(Refused("deleted")).detail
+    assert "deleted" not in problem_of(Refused("not_found")).detail

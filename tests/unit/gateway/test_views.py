@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.gateway.views import ErrorView, check_view
+from services.gateway.views import ErrorView, attempt_view, check_view
 from shared.ids import time_of
 from shared.messages import Snippet
 
@@ -90,3 +90,18 @@ def test_a_long_detail_is_cut() -> None:
     assert error is not None
     assert len(error.message) < 400
     assert error.message.endswith("…)")
+
+
+def test_an_attempt_that_nobody_has_heard_of() -> None:
+    unknown = dict.fromkeys(("started_at", "http_status", "fetcher"))
+    view = attempt_view(unknown | {"run": 2, "attempt": 5, "finished_at": STARTED, "error_code": "lost"})
+    assert (view.run, view.attempt, view.started_at, view.finished_at) == (2, 5, None, STARTED)
+    assert view.error is not None
+    assert view.error.code == "lost"
+    assert view.error.message
+    assert view.error.hint
+
+
+def test_an_attempt_that_counted_has_no_error() -> None:
+    row = {"run": 1, "attempt": 1, "started_at": STARTED, "finished_at": STARTED, "http_status": 200, "fetcher": "f"}
+    assert attempt_view(row | {"error_code": None}).error is None

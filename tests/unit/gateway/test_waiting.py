@@ -68,14 +68,76 @@ async def test_a_hint_wakes_who_waits_for_the_command(database: Database) -> Non
         assert ticket.outcome.check_id == holder
 
 
-async def test_that_a_command_was_applied_is_told_by_its_check(database: Database) -> None:
+async def test_news_of_a_check_say_nothing_about_a_command_alone(database: Database) -> None:
     waiting = _waiting(database)
     check, command = new_id(), new_id()
-    with waiting.interest(check, command) as ticket:
-        waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="applied", check_id=check),)))
+    with waiting.interest(command_id=command) as ticket:
+        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="cancelled"),), deleted=(check,)))
         assert not ticket.is_settled
-        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="queued"),)))
+        waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="applied", check_id=check),)))
         assert ticket.is_settled
+
+
+async def test_a_hint_of_a_deletion_ends_the_waiting(database: Database) -> None:
+    waiting = _waiting(database)
+    check = new_id()
+    with waiting.interest(check) as ticket:
+        waited = asyncio.create_task(ticket.final())
+        waiting.hint(Recorded(deleted=(new_id(), check)))
+        await _in_time(waited)
+        assert ticket.is_deleted
+        assert not ticket.is_final
+
+
+async def test_what_was_there_and_is_not_found_was_deleted(database: Database) -> None:
+    waiting = _waiting(database)
+    seen, told, new = new_id(), new_id(), new_id()
+    with waiting.interest(seen) as first, waiting.interest(told) as second, waiting.interest(new, new_id()) as third:
+        first.begin_again()
+        waiting.hint(Recorded(checks=(ChangedCheck(id=told, status="queued"),)))
+        waited = [asyncio.create_task(first.final()), asyncio.create_task(second.final())]
+        running = asyncio.create_task(waiting.run())
+        for each in waited:
+            await _in_time(each)
+        running.cancel()
+        assert first.is_deleted
+        assert second.is_deleted
+        assert not third.is_deleted  # it is not there yet
+        assert not third.is_settled
+
+
+async def test_what_became_known_while_a_question_was_under_way_is_not_taken_for_deleted(database: Database) -> None:
+    check = new_id()
+    questions: asyncio.Queue[asyncio.Future[Found]] = asyncio.Queue()
+
+    async def slow(checks: Sequence[UUID], commands: Sequence[UUID]) -> Found:
+        answer: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
+        questions.put_nowait(answer)
+        return await answer
+
+    waiting = Waiting(slow, unavailable=ConnectionError, look_every_s=0.001)
+    with waiting.interest(check, new_id()) as ticket:
+        running = asyncio.create_task(waiting.run())
+        first = await questions.get()
+        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="queued"),)))
+        first.set_result(Found({}, []))
+        second = await questions.get()
+        assert ticket.wants_check  # as it is not taken for deleted
+        second.set_result(Found({}, []))
+        await _in_time(asyncio.create_task(ticket.final()))
+        assert ticket.is_deleted
+        running.cancel()
+
+
+async def test_an_old_final_state_can_be_put_aside(database: Database) -> None:
+    waiting = _waiting(database)
+    check = new_id()
+    with waiting.interest(check) as ticket:
+        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="failed"),)))
+        ticket.begin_again()
+        assert not ticket.is_final
+        waiting.hint(Recorded(checks=(ChangedCheck(id=check, status="done"),)))
+        await _in_time(asyncio.create_task(ticket.final()))
 
 
 async def test_everything_is_looked_up_in_one_question_and_only_while_somebody_waits(database: Database) -> None:

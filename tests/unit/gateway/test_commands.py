@@ -5,11 +5,22 @@ from uuid import UUID
 
 import pytest
 
+from services.gateway.commands import Commands, Refused, Submitted
 from services.gateway.requests import check_request
-from services.gateway.submit import NotCommitted, Refused, Submitted, Submitter
+from services.gateway.sending import NotCommitted, Sender
 from services.gateway.waiting import Found, Waiting
 from shared import topics
-from shared.messages import ChangedCheck, CommandOutcome, Recorded, SubmitCheck, decode_command
+from shared.messages import (
+    CancelCheck,
+    ChangedCheck,
+    Command,
+    CommandOutcome,
+    DeleteCheck,
+    Recorded,
+    RetryCheck,
+    SubmitCheck,
+    decode_command,
+)
 from shared.nsq.errors import NoConnection
 
 NOW = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -31,7 +42,7 @@ class Publisher:
     """Keeps what is published, and does to it what it was told to."""
 
     def __init__(self, then: Callable[[int], None] = lambda count: None) -> None:
-        self.sent: list[SubmitCheck] = []
+        self.sent: list[Command] = []
         self.counts: asyncio.Queue[int] = asyncio.Queue()
         self.connections: list[Connection] = []
         self.failing = 0
@@ -55,20 +66,14 @@ async def _nothing(checks: object, commands: object) -> Found:
 
 
 class Parts:
-    """A submitter whose recorder is the test."""
+    """Commands whose recorder is the test."""
 
     def __init__(self, *, give_up_s: float = 5.0, repeat_s: float = 5.0) -> None:
         self.waiting = Waiting(_nothing, unavailable=ConnectionError)
         self.publisher = Publisher()
         self._ids: Iterator[UUID] = iter((COMMAND, CHECK))
-        self.submitter = Submitter(
-            self.publisher,
-            self.waiting,
-            clock=lambda: NOW,
-            new_id=lambda: next(self._ids),
-            give_up_s=give_up_s,
-            repeat_s=repeat_s,
-        )
+        sender = Sender(self.publisher, self.waiting, give_up_s=give_up_s, repeat_s=repeat_s)
+        self.commands = Commands(sender, clock=lambda: NOW, new_id=lambda: next(self._ids))
 
     def commit_at(self, count: int, hint: Recorded | None = None) -> None:
         """Answers the `count`-th publish: by committing the check, or with the given hint."""
@@ -77,7 +82,11 @@ class Parts:
 
     async def submit(self, key: str | None = None) -> Submitted:
         async with asyncio.timeout(10):
-            return await self.submitter.submit(ASKED, key=key, trace="t")
+            return await self.commands.submit(ASKED, key=key, trace="t")
+
+    async def change(self, name: str) -> None:
+        async with asyncio.timeout(10):
+            await getattr(self.commands, name)(CHECK, trace="t")
 
 
 async def test_the_command_says_all_that_was_asked() -> None:
@@ -85,6 +94,7 @@ async def test_the_command_says_all_that_was_asked() -> None:
     parts.commit_at(1)
     assert await parts.submit(key="k") == Submitted(CHECK, repeated=False)
     (command,) = parts.publisher.sent
+    assert isinstance(command, SubmitCheck)
     assert (command.id, command.check_id, command.trace, command.label) == (COMMAND, CHECK, "t", "l")
     assert (command.url, command.host) == ("http://example.org:81/x", "example.org:81")
     assert command.question == ASKED.question
@@ -100,7 +110,7 @@ async def test_a_repeat_is_the_check_that_holds_the_key() -> None:
     assert await parts.submit(key="k") == Submitted(HOLDER, repeated=True)
 
 
-@pytest.mark.parametrize("outcome", ["idempotency_key_reused", "refused", "something_new"])
+@pytest.mark.parametrize("outcome", ["idempotency_key_reused", "refused", "deleted", "something_new"])
 async def test_a_refusal_is_passed_on(outcome: str) -> None:
     parts = Parts()
     parts.commit_at(1, Recorded(outcomes=(CommandOutcome(id=COMMAND, outcome=outcome),)))
@@ -161,3 +171,53 @@ async def test_what_the_caller_gives_up_leaves_nothing_behind() -> None:
         await submitting
     assert len(parts.waiting) == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "outcome"),
+    [("cancel", CancelCheck, "applied"), ("retry", RetryCheck, "applied"), ("delete", DeleteCheck, "deleted")],
+)
+async def test_a_change_of_a_check_ends_with_the_outcome_of_its_command(
+    name: str, kind: type[Command], outcome: str
+) -> None:
+    parts = Parts()
+    parts.commit_at(1, Recorded(outcomes=(CommandOutcome(id=COMMAND, outcome=outcome, check_id=CHECK),)))
+    await parts.change(name)
+    assert parts.publisher.sent == [
+        kind(id=COMMAND, check_id=CHECK, trace="t", expires_at=NOW + timedelta(seconds=60))  # type: ignore[call-arg]
+    ]
+    assert len(parts.waiting) == 0
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry", "delete"])
+@pytest.mark.parametrize("outcome", ["not_found", "already_finished", "not_retryable", "refused", "something_new"])
+async def test_a_change_that_was_decided_against_says_why(name: str, outcome: str) -> None:
+    parts = Parts()
+    parts.commit_at(1, Recorded(outcomes=(CommandOutcome(id=COMMAND, outcome=outcome),)))
+    with pytest.raises(Refused) as caught:
+        await parts.change(name)
+    assert caught.value.outcome == outcome
+
+
+@pytest.mark.parametrize("name", ["cancel", "retry", "delete"])
+async def test_rule_2_the_state_of_the_check_is_no_outcome_of_a_change(name: str) -> None:
+    parts = Parts(give_up_s=0.1, repeat_s=0.05)
+    parts.commit_at(1, Recorded(checks=(ChangedCheck(id=CHECK, status="cancelled"),), deleted=(CHECK,)))
+    with pytest.raises(NotCommitted) as caught:
+        await parts.change(name)
+    assert caught.value.check_id == CHECK
+    first, second = parts.publisher.sent
+    assert first == second
+
+
+async def test_an_expired_change_was_not_committed() -> None:
+    parts = Parts()
+    parts.commit_at(1, Recorded(outcomes=(CommandOutcome(id=COMMAND, outcome="expired"),)))
+    with pytest.raises(NotCommitted):
+        await parts.change("cancel")
+
+
+async def test_a_check_that_is_deleted_at_once_was_committed_all_the_same() -> None:
+    parts = Parts()
+    parts.commit_at(1, Recorded(deleted=(CHECK,)))
+    assert await parts.submit() == Submitted(CHECK, repeated=False)

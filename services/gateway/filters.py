@@ -1,0 +1,205 @@
+"""What the list of checks can be narrowed down by: query parameters as values. Pure."""
+
+from __future__ import annotations
+
+import re
+import typing
+from datetime import date
+from typing import Final
+from urllib.parse import quote
+from uuid import UUID
+
+import msgspec
+
+from services.gateway.fields import Fields, Invalid, text
+from shared import urls
+from shared.errors import ERRORS
+from shared.messages import Status
+
+NAMES: Final = (
+    *("status", "host", "label", "word", "batch_id", "error", "http_status", "url_prefix", "created_from"),
+    "created_to",
+)
+STATUSES: Final[tuple[Status, ...]] = typing.get_args(Status)
+SUFFIX: Final = "*."
+"""What a `host` begins with that stands for all names under another."""
+_LONGEST_TEXT: Final = 200
+_SCHEMES: Final = ("http://", "https://")
+_OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+_RANDOM_BITS: Final = 80  # of a UUIDv7, below its milliseconds
+_PRINTABLE_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
+# A blank before the offset is a plus sign that a URL was given without escaping it.
+_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:[Zz]|([+ -])(\d\d):(\d\d))", re.ASCII
+)
+
+
+class CheckFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which checks are listed: those to which all that is set applies.
+
+    Attributes:
+        status: state.
+        host: host key, or `*.` and what it ends with.
+        label: the whole label.
+        word: one of the words asked for.
+        batch_id: the batch.
+        error: code of the error.
+        http_status: of the page.
+        url_prefixes: what the URL shown begins with, one of them.
+        from_id: the lowest id that a check can have (its time of creation is part of it).
+        below_id: the lowest id that is too high.
+    """
+
+    status: Status | None = None
+    host: str | None = None
+    label: str | None = None
+    word: str | None = None
+    batch_id: UUID | None = None
+    error: str | None = None
+    http_status: int | None = None
+    url_prefixes: tuple[str, ...] = ()
+    from_id: UUID | None = None
+    below_id: UUID | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets every check through."""
+        return self == EVERYTHING
+
+    def list_name(self) -> str:
+        """Names the list that it makes of all checks, however it was written: what cursors belong to."""
+        return f"checks?{msgspec.json.encode(self).decode()}"
+
+
+EVERYTHING: Final = CheckFilter()
+
+
+def read_filter(fields: Fields) -> CheckFilter:
+    """The filter among query parameters; what is wrong is kept in `fields`."""
+    return CheckFilter(
+        status=fields.read("status", _status, None),
+        host=fields.read("host", host, None),
+        label=fields.read("label", text(_LONGEST_TEXT), None),
+        word=fields.read("word", _word, None),
+        batch_id=fields.read("batch_id", _uuid, None),
+        error=fields.read("error", _error, None),
+        http_status=fields.read("http_status", _http_status, None),
+        url_prefixes=fields.read("url_prefix", url_prefixes, ()),
+        from_id=fields.read("created_from", first_id, None),
+        below_id=fields.read("created_to", first_id, None),
+    )
+
+
+def _status(value: str) -> Status:
+    for status in STATUSES:
+        if value == status:
+            return status
+    raise Invalid(f"Must be one of {', '.join(STATUSES)}.")
+
+
+def host(value: str) -> str:
+    """A host key in normal form: `Example.ORG:80` as `example.org`; or `*.` and such a one.
+
+    Raises:
+        Invalid: it is neither.
+    """
+    wildcard, name = (SUFFIX, value[len(SUFFIX) :]) if value.startswith(SUFFIX) else ("", value)
+    if not name or re.search(r"[/\\?#@*\s]", name):
+        raise Invalid("Must be a host as it stands in an address, or *. and what it ends with.")
+    try:
+        address = urls.normalize(f"http://{name}/")
+    except urls.InvalidUrl as error:
+        raise Invalid(f"The address {error.reason}.") from None
+    if wildcard and (address.host.startswith("[") or address.host.replace(".", "").isdigit()):
+        raise Invalid("Only names have others under them; this is an IP address.")
+    return wildcard + address.host_key
+
+
+def _word(value: str) -> str:
+    word = text(_LONGEST_TEXT)(value)
+    if not word:
+        raise Invalid("Is empty.")
+    return word
+
+
+def _uuid(value: str) -> UUID:
+    try:
+        found = UUID(value)
+    except ValueError:
+        found = None
+    if found is None or str(found) != value.lower():
+        raise Invalid("Must be an id: a UUID.")
+    return found
+
+
+def _error(value: str) -> str:
+    if value not in ERRORS:
+        raise Invalid("Is no error code; /docs/problems lists them.")
+    return value
+
+
+def _http_status(value: str) -> int:
+    if not re.fullmatch(r"[1-9]\d\d", value, re.ASCII):
+        raise Invalid("Must be an HTTP status: a number of three digits.")
+    return int(value)
+
+
+def url_prefixes(value: str) -> tuple[str, ...]:
+    """What the normal form of a URL begins with: the host is brought into that form, the rest is as it was given.
+
+    Without a scheme, both are meant.
+
+    Raises:
+        Invalid: no URL shown can begin with it.
+    """
+    prefix = text(urls.MAX_URL_CHARS)(value).strip()
+    scheme = next((scheme for scheme in _SCHEMES if prefix.lower().startswith(scheme)), "")
+    if not scheme and _OTHER_SCHEME.match(prefix):
+        raise Invalid("Begins with another scheme than http or https.")
+    found = re.fullmatch(r"([^/?#\\@\s]+)((?:[/?].*)?)", prefix[len(scheme) :], re.DOTALL)
+    if found is None:
+        raise Invalid("Must be the beginning of an address, with at least a part of its host.")
+    authority, rest = found[1].lower(), quote(found[2], safe=_PRINTABLE_ASCII)
+    if rest.startswith("?"):
+        rest = f"/{rest}"
+    return tuple(_authority(each, authority, whole=bool(rest)) + rest for each in ([scheme] if scheme else _SCHEMES))
+
+
+def _authority(scheme: str, authority: str, *, whole: bool) -> str:
+    """Scheme and host in normal form, as far as that can be told of a host that may be cut short."""
+    if not whole and authority.isascii():
+        return scheme + authority
+    try:
+        return urls.normalize(f"{scheme}{authority}/").url.removesuffix("/")
+    except urls.InvalidUrl as error:
+        raise Invalid(f"The address {error.reason}.") from None
+
+
+def first_id(value: str) -> UUID:
+    """The lowest id that a check of this time (RFC 3339 §5.6) or a later one can have.
+
+    Ids hold whole milliseconds. A time between two of them is before the later one, as a lower bound (`≤`) and as an
+    upper one (`<`) alike, so that it is rounded up.
+
+    Raises:
+        Invalid: it is no time, or one without an offset from UTC.
+    """
+    found = _TIME.fullmatch(value)
+    if found is None:
+        raise Invalid("Must be a time with its offset, such as 2026-01-31T12:00:00Z.")
+    day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
+    try:
+        days = date.fromisoformat(day).toordinal() - _EPOCH_DAY
+    except ValueError:
+        raise Invalid("There is no such day.") from None
+    if int(hour) > 23 or int(minute) > 59 or int(second) > 60:  # 60: a leap second, which ids do not know
+        raise Invalid("There is no such time of day.")
+    if int(offset_hours or 0) > 23 or int(offset_minutes or 0) > 59:
+        raise Invalid("There is no such offset.")
+    offset_s = int(offset_hours or 0) * 3600 + int(offset_minutes or 0) * 60
+    seconds = days * 86_400 + int(hour) * 3600 + int(minute) * 60 + int(second)
+    seconds += offset_s if sign == "-" else -offset_s
+    digits = (fraction or "").ljust(3, "0")
+    milliseconds = seconds * 1000 + int(digits[:3]) + (1 if digits[3:].strip("0") else 0)
+    return UUID(int=max(milliseconds, 0) << _RANDOM_BITS)
