@@ -3,9 +3,12 @@
 import asyncio
 import math
 import resource
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from services.fetcher.counting import UnsupportedType, kind_of
+from services.fetcher.clock_guard import ClockGuard
+from services.fetcher.clock_watch import ClockWatch
+from services.fetcher.counting import UnsupportedType, count_page, kind_of
 from services.fetcher.fetching import client
 from services.fetcher.fetching.addresses import AllowList, parse_allow
 from services.fetcher.fetching.fetch import Fetcher, FetchLimits
@@ -13,9 +16,17 @@ from services.fetcher.fetching.limits import HopLimits
 from services.fetcher.handlers import Attempts, at_most
 from services.fetcher.metrics import Metrics
 from services.fetcher.outbox import Outbox
+from services.fetcher.reading.counter import Count, path_of
+from services.fetcher.reading.limits import Limits
+from services.fetcher.reading.metrics import Metrics as ReadingMetrics
+from services.fetcher.reading.pool import Pool
+from services.fetcher.reading.reader import Reader
+from services.fetcher.reading.threads import CountingThreads
+from services.fetcher.watchdog import Patience, Watchdog
 from shared import claims, topics
-from shared.clock import monotonic_s, utc_now
+from shared.clock import WallClock, monotonic_s, utc_now
 from shared.messages import FetcherHere, encode
+from shared.nsq.consumer import Consumer
 from shared.nsq.errors import NsqError
 from shared.nsq.wiring import Wiring
 from shared.service import Service
@@ -29,63 +40,174 @@ PUBLISH_WITHIN_S = 5.0
 STOP_CONSUMERS_S = 20.0
 COUNTING_THREADS = 2  # the parser releases the GIL; more would only take the processor from other pages
 LEAVE_WITHIN_S = 1.0
+CLOCKS_IN_FLIGHT = 10
+LIMITS = Limits()
+PATIENCE = Patience()
+DATA_BYTES = 2 * 2**30
+"""Ordinary work takes a tenth of it, the stacks of a hundred threads that look up names another 800 MiB."""
 
 
-async def run(service: Service) -> None:
-    """Runs until the service stops; what is in hand is finished, or handed back."""
-    config = service.config
-    _allow_many_connections()
-    nsq = Wiring(config, instance=service.instance, registry=service.registry)
-    producer = nsq.producer()
-    outbox = Outbox(producer, fetcher=service.instance, timeout_s=PUBLISH_WITHIN_S)
-    session = client.open_session(allow=_allow(config), user_agent=config.user_agent)
-    hops = HopLimits(
-        concurrency=config.host_concurrency,
-        spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
-        trusted=claims.trusted(config),
-    )
-    executor = ThreadPoolExecutor(COUNTING_THREADS, thread_name_prefix="count")
-    attempts = Attempts(
-        fetcher=Fetcher(session, FetchLimits.within(config.fetch_timeout_s, config.max_body_bytes), _accepts),
-        hops=hops,
-        outbox=outbox,
-        config=config,
-        instance=service.instance,
-        executor=executor,
-        utc_now=utc_now,
-        clock=monotonic_s,
-        metrics=Metrics(service.registry),
-    )
-    bulk = max(1, math.floor(config.max_in_flight * BULK_SHARE))
-    touch_for_s = config.lease_s + config.msg_timeout_s
-    lanes = {
-        topics.CHECKS.name: nsq.consumer(
-            topics.CHECKS, attempts.handle, max_in_flight=config.max_in_flight, touch_for_s=touch_for_s
-        ),
-        topics.CHECKS_BULK.name: nsq.consumer(
-            topics.CHECKS_BULK, at_most(bulk, attempts.handle), max_in_flight=bulk, touch_for_s=touch_for_s
-        ),
-    }
-    async with nsq.lookup, producer, session:
-        service.supervise(nsq.lookup.wait(), "nsq lookup")
-        service.supervise(producer.wait(), "nsq producer")
-        service.supervise(outbox.run(), "outbox")
-        here = service.supervise(_say_here(service, attempts, outbox), "sign of life")
-        running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in lanes.items()]
-        service.needs |= {"nsqd": producer.ready} | {name: consumer.ready for name, consumer in lanes.items()}
-        await service.stopping.wait()
-        here.cancel()
-        await _leave(service, outbox)
-        await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in lanes.values()))
-        await asyncio.gather(*running, return_exceptions=True)
-        await service.cancel_tasks()
-    executor.shutdown(wait=False, cancel_futures=True)
+async def run(
+    service: Service,
+    *,
+    count: Count = count_page,
+    utc_now: WallClock = utc_now,
+    limits: Limits = LIMITS,
+    patience: Patience = PATIENCE,
+) -> None:
+    """Runs until the service stops; what is in hand is finished, or handed back.
+
+    Args:
+        service: Its surroundings.
+        count: What counts a page; a function that a child can import.
+        utc_now: The wall clock.
+        limits: Of a page that is read in a child.
+        patience: With pages that are read in this process.
+    """
+    with _own_limits():
+        await _Fetcher(service, count, utc_now, limits, patience).run()
 
 
-def _allow_many_connections() -> None:
-    """Idle connections to many hosts stay open for some seconds: the usual limit of 1,024 files is soon reached."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+class _Fetcher:
+    """The parts, wired."""
+
+    def __init__(self, service: Service, count: Count, now: WallClock, limits: Limits, patience: Patience) -> None:
+        config, registry = service.config, service.registry
+        path = path_of(count)
+        self.service = service
+        self.utc_now = now
+        self.nsq = Wiring(config, instance=service.instance, registry=registry)
+        self.producer = self.nsq.producer()
+        self.outbox = Outbox(self.producer, fetcher=service.instance, timeout_s=PUBLISH_WITHIN_S)
+        self.session = client.open_session(allow=_allow(config), user_agent=config.user_agent)
+        self.watch = ClockWatch(
+            ClockGuard(service.instance), utc_now=now, clock=monotonic_s, on_change=self._take_checks
+        )
+        self.threads = CountingThreads(COUNTING_THREADS, count, stuck_ticks=patience.thread_s)
+        self.watchdog = Watchdog(self.threads, patience)
+        reading = ReadingMetrics(registry)
+        self.children = Pool(path, limits=limits, metrics=reading, clock=monotonic_s)
+        self.attempts = Attempts(
+            fetcher=Fetcher(self.session, FetchLimits.within(config.fetch_timeout_s, config.max_body_bytes), _accepts),
+            hops=HopLimits(
+                concurrency=config.host_concurrency,
+                spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
+                trusted=claims.trusted(config),
+            ),
+            reader=Reader(count, threads=self.threads, pool=self.children, metrics=reading),
+            watch=self.watch,
+            outbox=self.outbox,
+            config=config,
+            instance=service.instance,
+            utc_now=now,
+            clock=monotonic_s,
+            metrics=Metrics(registry),
+        )
+        self.shares = {
+            topics.CHECKS.name: config.max_in_flight,
+            topics.CHECKS_BULK.name: max(1, math.floor(config.max_in_flight * BULK_SHARE)),
+        }
+        self.lanes = {topic.name: self._lane(topic) for topic in (topics.CHECKS, topics.CHECKS_BULK)}
+        self.clocks = self.nsq.consumer(
+            topics.CLOCKS,
+            self.watch.receive,
+            max_in_flight=CLOCKS_IN_FLIGHT,
+            channel=topics.ephemeral_channel(service.instance),
+        )
+
+    def _lane(self, topic: topics.Topic) -> Consumer:
+        config, share = self.service.config, self.shares[topic.name]
+        handle = self.attempts.handle
+        return self.nsq.consumer(
+            topic,
+            handle if share == config.max_in_flight else at_most(share, handle),
+            max_in_flight=share,
+            touch_for_s=config.lease_s + config.msg_timeout_s,
+        )
+
+    def _take_checks(self, wanted: bool) -> None:
+        for name, lane in self.lanes.items():
+            lane.set_max_in_flight(self.shares[name] if wanted else 0)
+
+    async def run(self) -> None:
+        """Starts all parts, and puts them down again in order."""
+        service = self.service
+        try:
+            async with self.nsq.lookup, self.producer, self.session:
+                service.supervise(self.watchdog.run(), "watchdog")
+                service.supervise(self.children.run(), "reading children")
+                service.supervise(self.nsq.lookup.wait(), "nsq lookup")
+                service.supervise(self.producer.wait(), "nsq producer")
+                service.supervise(self.outbox.run(), "outbox")
+                here = service.supervise(self._say_here(), "sign of life")
+                consumers = {**self.lanes, topics.CLOCKS.name: self.clocks}
+                running = [service.supervise(each.run(), f"consumer of {name}") for name, each in consumers.items()]
+                service.needs |= {"nsqd": self.producer.ready, "clock": self.watch.is_right}
+                service.needs |= {name: consumer.ready for name, consumer in self.lanes.items()}
+                await service.stopping.wait()
+                here.cancel()
+                await self._leave()
+                await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in consumers.values()))
+                await asyncio.gather(*running, return_exceptions=True)
+                await service.cancel_tasks()
+        finally:
+            await self.children.close()
+            self.threads.close()
+            self.watchdog.disarm()
+
+    def _here(self, *, capacity: int, in_flight: int = 0, finished_last_s: int = 0) -> bytes:
+        here = FetcherHere(
+            fetcher=self.service.instance,
+            version=VERSION,
+            at=self.utc_now(),
+            capacity=capacity,
+            in_flight=in_flight,
+            finished_last_s=finished_last_s,
+        )
+        return encode(here)
+
+    async def _say_here(self) -> None:
+        """Says every 2 s how much this fetcher can take, what it has, and what it finished a second."""
+        load = self.attempts.load
+        said_s, finished = monotonic_s(), 0
+        while True:
+            now_s = monotonic_s()
+            rate = math.ceil((load.finished - finished) / max(now_s - said_s, HERE_EVERY_S / 2))
+            said_s, finished = now_s, load.finished
+            self.watch.look()
+            capacity = self.service.config.max_in_flight if self.watch.is_right() else 0
+            try:
+                here = self._here(capacity=capacity, in_flight=load.in_flight, finished_last_s=rate)
+                await self.outbox.publish(here)
+            except NsqError:
+                continue  # the publish itself took its time over it
+            await asyncio.sleep(HERE_EVERY_S)
+
+    async def _leave(self) -> None:
+        """Says that nothing more should be released for this fetcher; it is only a courtesy."""
+        try:
+            async with asyncio.timeout(LEAVE_WITHIN_S):
+                await self.outbox.publish(self._here(capacity=0))
+        except (NsqError, TimeoutError):
+            pass
+
+
+@contextmanager
+def _own_limits() -> Iterator[None]:
+    """Many open files, for idle connections to many hosts stay open for some seconds; and not all of the memory.
+
+    A page that needs more than that is refused it in this process, and read in a child.
+    """
+    wanted = {resource.RLIMIT_NOFILE: resource.getrlimit(resource.RLIMIT_NOFILE)[1], resource.RLIMIT_DATA: DATA_BYTES}
+    before = {what: resource.getrlimit(what) for what in wanted}
+    try:
+        for what, value in wanted.items():
+            _, hard = before[what]
+            resource.setrlimit(what, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+        yield
+    finally:
+        for what, limits in before.items():
+            resource.setrlimit(what, limits)
 
 
 def _allow(config: Settings) -> AllowList:
@@ -101,39 +223,3 @@ def _accepts(content_type: str) -> bool:
     except UnsupportedType:
         return False
     return True
-
-
-def _here(service: Service, *, capacity: int, in_flight: int = 0, finished_last_s: int = 0) -> bytes:
-    here = FetcherHere(
-        fetcher=service.instance,
-        version=VERSION,
-        at=utc_now(),
-        capacity=capacity,
-        in_flight=in_flight,
-        finished_last_s=finished_last_s,
-    )
-    return encode(here)
-
-
-async def _say_here(service: Service, attempts: Attempts, outbox: Outbox) -> None:
-    """Says every 2 s how much this fetcher can take, what it has, and what it finished a second."""
-    said_s, finished = monotonic_s(), 0
-    while True:
-        load, now_s = attempts.load, monotonic_s()
-        rate = math.ceil((load.finished - finished) / max(now_s - said_s, HERE_EVERY_S / 2))
-        said_s, finished = now_s, load.finished
-        capacity = service.config.max_in_flight
-        try:
-            await outbox.publish(_here(service, capacity=capacity, in_flight=load.in_flight, finished_last_s=rate))
-        except NsqError:
-            continue  # the publish itself took its time over it
-        await asyncio.sleep(HERE_EVERY_S)
-
-
-async def _leave(service: Service, outbox: Outbox) -> None:
-    """Says that nothing more should be released for this fetcher; it is only a courtesy."""
-    try:
-        async with asyncio.timeout(LEAVE_WITHIN_S):
-            await outbox.publish(_here(service, capacity=0))
-    except (NsqError, TimeoutError):
-        pass

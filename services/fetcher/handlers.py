@@ -1,8 +1,8 @@
 """One message, one attempt: judge its lease, fetch, count, report, and only then FIN."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,23 +10,28 @@ import msgspec
 import structlog
 
 from services.fetcher import leases, reports
-from services.fetcher.counting import PageCount, count_page
-from services.fetcher.fetching.fetch import EnterHop, Fetched, Fetcher, Trail
+from services.fetcher.clock_watch import ClockWatch
+from services.fetcher.counting import PageCount
+from services.fetcher.fetching.fetch import EnterHop, Fetcher, Trail
 from services.fetcher.fetching.limits import HopLimits
 from services.fetcher.metrics import Metrics
 from services.fetcher.outbox import Outbox
+from services.fetcher.reading.pool import OutOfTime
+from services.fetcher.reading.reader import Reader
+from services.fetcher.reading.threads import StuckThread
 from shared.clock import MonotonicClock, WallClock
 from shared.errors import FetchError
 from shared.messages import AttemptFinished, AttemptRef, ClaimedCheck, PageFacts, decode_claimed_check, encode
 from shared.nsq.errors import NsqError
 from shared.nsq.message import Message
 from shared.settings import Settings
+from shared.urls import Address
 
 log = structlog.get_logger(__name__)
 
 STARTED_AFTER_S = 0.25
-INLINE_BYTES = 64 * 1024
-"""Counting so small a page takes about a millisecond: less than it costs to hand it to a thread."""
+AFTER_CLOCK_S = 1.0
+"""How long a message is left to other fetchers that came while this one's clock was off."""
 
 
 class Dropped(Exception):
@@ -50,20 +55,22 @@ class Attempts:
         *,
         fetcher: Fetcher,
         hops: HopLimits,
+        reader: Reader,
+        watch: ClockWatch,
         outbox: Outbox,
         config: Settings,
         instance: str,
-        executor: Executor,
         utc_now: WallClock,
         clock: MonotonicClock,
         metrics: Metrics,
     ) -> None:
         self._fetcher = fetcher
         self._hops = hops
+        self._reader = reader
+        self._watch = watch
         self._outbox = outbox
         self._config = config
         self._instance = instance
-        self._executor = executor
         self._utc_now = utc_now
         self._clock = clock
         self._metrics = metrics
@@ -88,32 +95,73 @@ class Attempts:
                 self.load.in_flight -= 1
 
     async def _handle(self, message: Message, check: ClaimedCheck) -> None:
-        now = self._utc_now()
-        verdict = leases.judge(check, now, self._config.fetch_timeout_s)
-        if isinstance(verdict, leases.TooLate):
-            self._metrics.late.inc()
-            log.info("attempt not begun: too little of its lease is left", **_names(check))
-            await self._outbox.late(_ref(check, self._utc_now))
+        left_s = await self._begin(message, check)
+        if left_s is None:
             return
-        if not self._begun.first(check, now):
-            log.info("repeat of an attempt that was begun here", **_names(check))
+        try:
+            report = await _while_owned(message, self._attempt(message, check, self._clock() + left_s), self._clock)
+        except OutOfTime:
+            self._metrics.given_up.inc()
+            log.warning("attempt given up: its lease ends", **_names(check))
+            return  # unreported: with its lease it counts as lost, and the check as a suspect
+        except StuckThread as error:
+            log.error(
+                "attempt handed back: its page is stuck, and this process ends", error=str(error), **_names(check)
+            )
+            self._begun.forget(check)
+            await message.req()
             return
-        await asyncio.sleep(verdict.wait_s)
-        report = await _while_owned(message, self._attempt(check), self._clock)
         await self._publish(check, _encoded(report))
         self.load.finished += 1
         self._metrics.attempts.labels(report.error.code if report.error else "counted").inc()
         log.info("attempt ended", outcome=report.error.code if report.error else "counted", **_names(check))
 
-    async def _attempt(self, check: ClaimedCheck) -> AttemptFinished:
+    async def _begin(self, message: Message, check: ClaimedCheck) -> float | None:
+        """Waits for the attempt's turn; returns for how many seconds it may last, or None if it may not begin.
+
+        The message may have waited for long, before and in here, even with this process stopped: what decides is
+        looked at last thing before the fetch.
+
+        Raises:
+            Dropped: the message is somebody else's by now.
+        """
+        self._watch.claimed(check.claimed_at)
+        verdict = leases.judge(check, self._utc_now(), self._config.fetch_timeout_s)
+        if isinstance(verdict, leases.Begin) and verdict.wait_s > 0:
+            await asyncio.sleep(verdict.wait_s)
+            verdict = leases.judge(check, self._utc_now(), self._config.fetch_timeout_s)
+        if message.is_lost:
+            raise Dropped
+        if not self._watch.is_right():
+            await message.req(AFTER_CLOCK_S)
+            return None
+        now = self._utc_now()
+        if isinstance(verdict, leases.TooLate):
+            await self._too_late(message, check)
+            return None
+        if not self._begun.first(check, now):
+            log.info("repeat of an attempt that was begun here", **_names(check))
+            return None
+        return (check.not_after - now).total_seconds() - leases.PUBLISH_MARGIN_S
+
+    async def _too_late(self, message: Message, check: ClaimedCheck) -> None:
+        self._metrics.late.inc()
+        log.info("attempt not begun: too little of its lease is left", attempts=message.attempts, **_names(check))
+        if message.attempts == 1:
+            await self._outbox.late(_ref(check, self._utc_now))
+        # Another fetcher may have begun it and died of it. Reported as not begun, the check would come back without a
+        # past, and kill the next one. Left to its lease it counts as lost, and the check comes back as a suspect.
+
+    async def _attempt(self, message: Message, check: ClaimedCheck, until_s: float) -> AttemptFinished:
         trail, started_at, began_s = Trail(), self._utc_now(), self._clock()
         loop = asyncio.get_running_loop()
         soon = loop.call_later(STARTED_AFTER_S, self._outbox.started, _ref(check, lambda: started_at))
         try:
-            fetched = await self._fetcher.fetch(check.url, trail=trail, enter_hop=self._enter_hop(check))
-            page = await self._count(check, fetched)
+            page = await self._count(message, check, trail, until_s)
             counted, facts = reports.counted(page), reports.facts(trail, page)
             error = None
+        except (Dropped, OutOfTime, StuckThread):
+            raise
         except FetchError as problem:
             counted, facts, error = None, reports.facts(trail), reports.error(problem)
         except Exception as problem:  # the edge of one attempt: our own fault, and not the end of the others
@@ -137,14 +185,38 @@ class Attempts:
             trace=check.trace,
         )
 
-    def _enter_hop(self, check: ClaimedCheck) -> EnterHop:
-        return lambda address, first: self._hops.hop(check.host, address, first=first)
+    async def _count(self, message: Message, check: ClaimedCheck, trail: Trail, until_s: float) -> PageCount:
+        """Fetches and counts, within the lease whatever may be waited for.
 
-    async def _count(self, check: ClaimedCheck, fetched: Fetched) -> PageCount:
-        arguments = fetched.body, fetched.content_type, check.question
-        if len(fetched.body) <= INLINE_BYTES:
-            return count_page(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, count_page, *arguments)
+        Raises:
+            FetchError: there is no count.
+            OutOfTime: the lease ends.
+        """
+        try:
+            async with asyncio.timeout(until_s - self._clock()) as lease:
+                fetched = await self._fetcher.fetch(
+                    check.url, trail=trail, enter_hop=self._enter_hop(message, check, until_s)
+                )
+                page = fetched.body, fetched.content_type, check.question
+                return await self._reader.read(check, page, redelivered=message.attempts > 1, until_s=until_s)
+        except TimeoutError as error:
+            if not lease.expired():
+                raise
+            raise OutOfTime from error
+
+    def _enter_hop(self, message: Message, check: ClaimedCheck, until_s: float) -> EnterHop:
+        @asynccontextmanager
+        async def enter(address: Address, first: bool) -> AsyncIterator[None]:
+            async with self._hops.hop(check.host, address, first=first):
+                # The wait may have been long, or this process been stopped in it: no request after one's time.
+                now_s = self._clock()
+                if now_s >= message.owned_until:
+                    raise Dropped
+                if now_s >= until_s:
+                    raise OutOfTime
+                yield
+
+        return enter
 
     async def _publish(self, check: ClaimedCheck, report: bytes) -> None:
         """Publishes the result, again and again until the lease ends: after that another attempt decides."""

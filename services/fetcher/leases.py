@@ -9,6 +9,8 @@ from shared.messages import ClaimedCheck
 
 REPORT_MARGIN_S = 4.0
 """What an attempt keeps of its lease, beyond the fetch, to count and to publish its result."""
+PUBLISH_MARGIN_S = 3.0
+"""What of that is for publishing alone: what is not counted by then is given up."""
 MAX_WAIT_S = 3.0
 """The claim looks 1 s ahead; more than that is a clock that is off, and no reason to sleep on a message."""
 
@@ -54,6 +56,10 @@ class Begun:
         self._attempts.add(name)
         heapq.heappush(self._ends, (check.not_after, *name))
         return True
+
+    def forget(self, check: ClaimedCheck) -> None:
+        """Lets an attempt be begun once more: it was handed back."""
+        self._attempts.discard((check.check_id, check.attempt))
 
     def __len__(self) -> int:
         return len(self._attempts)

@@ -22,3 +22,6 @@ class Metrics:
         self.dropped = Counter(
             "wordwatch_fetcher_dropped_attempts", "Attempts given up as their message was lost", registry=registry
         )
+        self.given_up = Counter(
+            "wordwatch_fetcher_given_up_attempts", "Attempts given up as their lease ended", registry=registry
+        )

@@ -4,49 +4,21 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from services.fetcher import app
-from shared import messages, settings, topics
-from shared.messages import AttemptFinished, AttemptsLate, AttemptsStarted, ClaimedCheck, FetcherHere, Report
-from shared.nsq.message import Message
-from shared.nsq.wiring import Wiring
-from shared.service import Service
+from shared import messages, topics
+from shared.messages import AttemptFinished, AttemptsLate, AttemptsStarted, FetcherHere
 from tests import factories
+from tests.integration.fetcher.stack import Stack, check, running
 from tests.integration.pages import Request, Route, answer, page_server
 from tests.integration.servers import Nsqd, TcpProxy, eventually
 
-R = TypeVar("R", bound=Report)
 PAGE = answer("<title>Snakes</title><p>Python and <b>py</b>thon</p><script>python</script>", content_type="text/html")
 CASES = json.loads((Path(__file__).parents[2] / "data" / "tricky.json").read_text(encoding="utf-8"))
-
-
-@dataclass
-class Stack:
-    """A running fetcher, and the ends of the queues that others hold."""
-
-    service: Service
-    producer: Any
-    reports: list[Report] = field(default_factory=list)
-
-    def of(self, kind: type[R]) -> list[R]:
-        return [report for report in self.reports if isinstance(report, kind)]
-
-    async def send(self, *checks: ClaimedCheck, topic: topics.Topic = topics.CHECKS) -> None:
-        await self.producer.publish_many(topic.name, messages.encode_all(checks))
-
-    async def outcome(self) -> AttemptFinished:
-        await eventually(lambda: self.of(AttemptFinished), what="an outcome")
-        return self.of(AttemptFinished)[0]
-
-    def metric(self, name: str) -> float:
-        return self.service.registry.get_sample_value(name) or 0
 
 
 @pytest.fixture
@@ -55,44 +27,10 @@ async def nsqd() -> AsyncIterator[Nsqd]:
         yield server
 
 
-@asynccontextmanager
-async def running(nsqd: Nsqd, fetcher_nsqd: str | None = None, **variables: str) -> AsyncIterator[Stack]:
-    basic = {
-        "WORDWATCH_NSQD": fetcher_nsqd or nsqd.tcp,
-        "WORDWATCH_ALLOW_TARGETS": "127.0.0.0/8",
-        "WORDWATCH_HOST_RATE_PER_S": "0",
-    }
-    service = Service("fetcher", settings.load(basic | variables))
-    outside = settings.load({"WORDWATCH_NSQD": nsqd.tcp})
-    wiring = Wiring(outside, instance="test", registry=Service("test", outside).registry)
-    stack = Stack(service, wiring.producer())
-
-    async def keep(message: Message) -> None:
-        stack.reports.append(messages.decode_report(message.body))
-
-    reader = wiring.consumer(topics.RESULTS, keep, max_in_flight=100)
-    async with wiring.lookup, stack.producer, asyncio.TaskGroup() as group:
-        group.create_task(reader.run())
-        ended = group.create_task(app.run(service))
-        await eventually(lambda: len(service.needs) == 3 and all(service.readiness().values()), what="readiness")
-        await eventually(reader.ready, what="a reader")
-        try:
-            yield stack
-        finally:
-            service.stopping.set()
-            await ended
-            await reader.stop(1)
-    assert service._failure is None
-
-
 @pytest.fixture
 async def stack(nsqd: Nsqd) -> AsyncIterator[Stack]:
     async with running(nsqd) as stack:
         yield stack
-
-
-def check(url: str, **fields: Any) -> ClaimedCheck:
-    return factories.claimed(url=url, host=url.split("/")[2], **fields)
 
 
 async def test_a_page_is_fetched_counted_and_reported(stack: Stack) -> None:
@@ -143,7 +81,7 @@ async def test_a_forbidden_address_is_never_connected_to(nsqd: Nsqd) -> None:
     assert report.error.code == "forbidden_address"
 
 
-async def test_an_attempt_with_too_little_lease_left_is_reported_late_and_not_fetched(stack: Stack) -> None:
+async def test_rule_12_an_attempt_with_too_little_lease_left_is_reported_late_and_not_fetched(stack: Stack) -> None:
     async with page_server({"*": PAGE}) as server:
         late = check(server.url(), not_after=factories.now() + timedelta(seconds=20))
         await stack.send(late)
@@ -153,7 +91,7 @@ async def test_an_attempt_with_too_little_lease_left_is_reported_late_and_not_fe
         assert server.targets() == []
 
 
-async def test_a_repeat_of_an_attempt_is_not_fetched(stack: Stack) -> None:
+async def test_rule_13_a_repeat_of_an_attempt_is_not_fetched(stack: Stack) -> None:
     async with page_server({"*": PAGE}) as server:
         first = check(server.url("/1"))
         await stack.send(first)
@@ -213,7 +151,7 @@ async def test_what_is_in_hand_at_the_end_is_finished_and_reported(nsqd: Nsqd) -
         assert (await stack.outcome()).counted is not None
 
 
-async def test_a_fetch_whose_message_went_elsewhere_is_dropped(nsqd: Nsqd) -> None:
+async def test_rule_14_a_fetch_whose_message_went_elsewhere_is_dropped(nsqd: Nsqd) -> None:
     asked = asyncio.Event()
 
     async def handle(request: Request) -> bytes | None:

@@ -1,0 +1,64 @@
+"""Where a page is read: pure, by bounds of what its parse may take at most.
+
+A tree can be much larger than its page. Where formatting elements (`<b>`, `<font>` …) are left open, the parser opens
+all of them anew in each block that follows (HTML §13.2.4.3, "reconstruct the active formatting elements"): 12 kB of
+`<b a=1><b a=2>…<p>x<p>x…` make a tree of 360 MB, 58 kB one of over 6 GB.
+"""
+
+import re
+from enum import Enum
+from typing import Final
+
+CHILD_BYTES: Final = 512 * 1024
+"""Attributes take up to 110 bytes of memory per byte of page, compatibility characters up to 55."""
+CHILD_NODES: Final = 600_000
+"""About 65 MB and half a second."""
+INLINE_BYTES: Final = 64 * 1024
+"""Counting so small a page takes about a millisecond: less than it costs to hand it to a thread."""
+INLINE_NODES: Final = 100_000
+
+_LONGEST_TAG_BYTES: Final = 32 * 1024
+_ALIKE: Final = 38
+"""Three each of twelve formatting elements may be open that are alike in all attributes (HTML §13.2.4.3, "Noah's Ark
+clause"), besides one `a` and one `nobr`."""
+_STYLED: Final = re.compile(
+    rb"<(?=[bBcCeEfFiIsStTuU])(?:[bB](?:[iI][gG])?|[cC][oO][dD][eE]|[eE][mM]|[fF][oO][nN][tT]|[iI]|[sS](?:[mM][aA][lL][lL]"
+    rb"|[tT][rR](?:[iI][kK][eE]|[oO][nN][gG]))?|[tT][tT]|[uU])[\t\n\f\r /]"
+)
+"""Formatting elements that have attributes, and so may all differ. The look-ahead halves the time of a search."""
+
+
+class Place(Enum):
+    """Where a page is read."""
+
+    INLINE = "inline"
+    """On the event loop."""
+    THREAD = "thread"
+    CHILD = "child"
+    """In a process of its own, with limits."""
+
+
+def place_of(body: bytes, *, suspect: bool) -> Place:
+    """Where to read a page; `suspect` when an earlier attempt at it may have ended by it."""
+    if suspect or len(body) > CHILD_BYTES or _has_long_tag(body):
+        return Place.CHILD
+    nodes = most_nodes(body, enough=INLINE_NODES)
+    if nodes > CHILD_NODES:
+        return Place.CHILD
+    return Place.INLINE if len(body) <= INLINE_BYTES and nodes <= INLINE_NODES else Place.THREAD
+
+
+def most_nodes(body: bytes, *, enough: int) -> int:
+    """An upper bound of the elements in the tree of a page; not looked at closely when that is at most `enough`."""
+    tags = body.count(b"<")
+    roughly = tags * max(tags, 4) // 4  # half of them left open, and opened anew by the other half
+    if roughly <= enough:
+        return roughly
+    ascii_body = body.replace(b"\0", b"") if b"\0" in body else body  # UTF-16
+    return min(roughly, tags * (_ALIKE + sum(1 for _ in _STYLED.finditer(ascii_body))))
+
+
+def _has_long_tag(body: bytes) -> bool:
+    """Whether there may be a tag of over 64 KiB, whose attributes are compared each with each: quadratic time."""
+    starts = range(0, len(body) - _LONGEST_TAG_BYTES + 1, _LONGEST_TAG_BYTES)
+    return any(body.find(b">", start, start + _LONGEST_TAG_BYTES) < 0 for start in starts)

@@ -1,0 +1,77 @@
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from selectolax.lexbor import LexborHTMLParser
+
+from services.fetcher.counting.visible_text import read_html
+from services.fetcher.reading.screening import CHILD_BYTES, Place, most_nodes, place_of
+
+KIB = 1024
+PAGE = b'<div class="c"><p>hello <b>python</b> <a href="x">y</a></p></div>\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        pytest.param(PAGE * 100, Place.INLINE, id="ordinary"),
+        pytest.param(PAGE * 300, Place.INLINE, id="ordinary, 20 kB, 2,400 tags"),
+        pytest.param(PAGE * 1_500, Place.THREAD, id="ordinary, 100 kB"),
+        pytest.param(b"word " * 6_000, Place.INLINE, id="text"),
+        pytest.param(PAGE * 2_100, Place.CHILD, id="many tags"),
+        pytest.param(b"word.<br>\n" * 210_000, Place.CHILD, id="over 2 MiB"),
+        pytest.param(b"<!-- -->\n" + b"a > b\n" * (CHILD_BYTES // 6), Place.CHILD, id="large"),
+        pytest.param(b"<p " + b" ".join(b"a%d" % n for n in range(20_000)) + b">", Place.CHILD, id="one huge tag"),
+        pytest.param(
+            b"<p>" + b"".join(b"<b a=%d>" % n for n in range(1_000)) + b"<p>x" * 1_000, Place.CHILD, id="reopened"
+        ),
+        pytest.param(
+            b"<p>" + b"".join(b"<FoNt\na=%d>" % n for n in range(1_000)) + b"<p>x" * 1_000,
+            Place.CHILD,
+            id="in capitals",
+        ),
+        pytest.param(
+            ("<p>" + "".join(f"<b a={n}>" for n in range(1_000)) + "<p>x" * 1_000).encode("utf-16-le"),
+            Place.CHILD,
+            id="in UTF-16",
+        ),
+    ],
+)
+def test_rule_15_where_a_page_is_read(body: bytes, place: Place) -> None:
+    assert place_of(body, suspect=False) is place
+    assert place_of(body, suspect=True) is Place.CHILD
+
+
+TAGS = st.sampled_from(
+    [
+        "<b a={}>",
+        "<b>",
+        "<i>",
+        "<u {}>",
+        "<font size={}>",
+        "<p>x",
+        "<div>",
+        "</p>",
+        "</b>",
+        "<a href={}>",
+        "<nobr>",
+        "<table><td>",
+        "<li>",
+        "</div>",
+    ]
+)
+
+
+@given(st.lists(TAGS, max_size=60))
+def test_a_tree_is_never_larger_than_its_bound(tags: list[str]) -> None:
+    page = "".join(tag.format(number) for number, tag in enumerate(tags))
+    elements = len(LexborHTMLParser(page).css("body *"))
+    implied = page.count("<table>") * 2  # tbody and tr, made by the parser
+    assert elements <= most_nodes(page.encode(), enough=0) + implied + len(tags)
+
+
+def test_the_bound_does_not_grow_beyond_all_reason_for_ordinary_pages() -> None:
+    sizes = [most_nodes(PAGE * count, enough=0) for count in (10, 100, 1_000)]
+    assert all(after <= before * 20 for before, after in pairwise(sizes))
+    assert read_html(PAGE.decode()).text
