@@ -135,13 +135,14 @@ class Attempts:
         if not self._watch.is_right():
             await message.req(AFTER_CLOCK_S)
             return None
-        now = self._utc_now()
+        if check in self._begun:
+            log.info("repeat of an attempt that was begun here", **_names(check))
+            return None
         if isinstance(verdict, leases.TooLate):
             await self._too_late(message, check)
             return None
-        if not self._begun.first(check, now):
-            log.info("repeat of an attempt that was begun here", **_names(check))
-            return None
+        now = self._utc_now()
+        self._begun.add(check, now)
         return (check.not_after - now).total_seconds() - leases.PUBLISH_MARGIN_S
 
     async def _too_late(self, message: Message, check: ClaimedCheck) -> None:

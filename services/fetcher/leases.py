@@ -45,17 +45,17 @@ class Begun:
         self._attempts: set[tuple[UUID, int]] = set()
         self._ends: list[tuple[datetime, UUID, int]] = []
 
-    def first(self, check: ClaimedCheck, now: datetime) -> bool:
-        """Whether this attempt is new here; from now on it is not."""
+    def __contains__(self, check: ClaimedCheck) -> bool:
+        return (check.check_id, check.attempt) in self._attempts
+
+    def add(self, check: ClaimedCheck, now: datetime) -> None:
+        """Remembers an attempt, and forgets those whose lease has ended by `now`."""
         while self._ends and self._ends[0][0] <= now:
             _, check_id, attempt = heapq.heappop(self._ends)
             self._attempts.discard((check_id, attempt))
         name = (check.check_id, check.attempt)
-        if name in self._attempts:
-            return False
         self._attempts.add(name)
         heapq.heappush(self._ends, (check.not_after, *name))
-        return True
 
     def forget(self, check: ClaimedCheck) -> None:
         """Lets an attempt be begun once more: it was handed back."""

@@ -25,17 +25,28 @@ def test_the_wait_counts_against_the_lease() -> None:
     assert judge(check, NOW, TIMEOUT_S) == TooLate()
 
 
-def test_a_repeat_is_known_until_the_lease_ends() -> None:
+def test_rule_13_a_repeat_is_known_until_its_lease_ends() -> None:
     begun = Begun()
     check = factories.claimed(not_after=NOW + timedelta(seconds=60))
-    assert begun.first(check, NOW)
-    assert not begun.first(check, NOW + timedelta(seconds=59))
-    assert begun.first(factories.claimed(check_id=check.check_id, attempt=2), NOW)
+    assert check not in begun
+    begun.add(check, NOW)
+    begun.add(factories.claimed(), NOW + timedelta(seconds=59))
+    assert check in begun
+    assert factories.claimed(check_id=check.check_id, attempt=2) not in begun
+    begun.add(factories.claimed(), NOW + timedelta(seconds=60))
+    assert check not in begun
+
+
+def test_what_is_handed_back_may_be_begun_once_more() -> None:
+    begun, check = Begun(), factories.claimed()
+    begun.add(check, NOW)
+    begun.forget(check)
+    assert check not in begun
 
 
 def test_what_is_remembered_does_not_grow() -> None:
     begun = Begun()
     for second in range(100):
         moment = NOW + timedelta(seconds=second)
-        begun.first(factories.claimed(not_after=moment + timedelta(seconds=5)), moment)
+        begun.add(factories.claimed(not_after=moment + timedelta(seconds=5)), moment)
     assert len(begun) <= 6
