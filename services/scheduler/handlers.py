@@ -101,19 +101,26 @@ class Scheduler:
             await self._sweep(connection)
         if not self._producer.ready():
             return []  # a claim that can't be published would wait for its lease to end
-        rows = await connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, None))
+        # In a transaction of our own: a server that comes to a claim late, when we have given it up, must not make it.
+        async with connection.transaction():
+            rows = await connection.fetch(claims.CLAIM, *claims.claim_arguments(self._config, None))
         return [claims.from_row(row) for row in rows]
 
     async def _sweep(self, connection: asyncpg.Connection) -> None:
-        config = self._config
-        lost: int = await connection.fetchval(
-            sql.SWEEP,
-            self._watch.ended_for_s(self._clock()),
-            claims.MOST_PER_CLAIM,
-            config.host_concurrency,
-            config.host_rate_per_s,
-            claims.trusted(config),
-        )
+        config, asked_s = self._config, self._clock()
+        # The transaction's start tells the database's time: one that pauses after it has no more leases ended by that.
+        async with connection.transaction():
+            began_s = self._clock()
+            if began_s - asked_s > STALLED_AFTER_S:
+                self._watch.database_stalled()
+            lost: int = await connection.fetchval(
+                sql.SWEEP,
+                self._watch.ended_for_s(began_s),
+                claims.MOST_PER_CLAIM,
+                config.host_concurrency,
+                config.host_rate_per_s,
+                claims.trusted(config),
+            )
         if lost:
             self._lost.inc(lost)
             log.warning("leases ended without a result", checks=lost)
