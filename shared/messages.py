@@ -61,9 +61,7 @@ class SubmitCheck(Message, frozen=True, tag_field="kind", tag="submit_check"):
 
 
 class CancelCheck(Message, frozen=True, tag_field="kind", tag="cancel_check"):
-    """Asks that a check be given up. Outcome: `applied` (also if it was cancelled already), `not_found`, or
-    `already_finished`.
-    """
+    """Asks that a check be given up. Outcome: `applied` (also if it was before), `not_found`, or `already_finished`."""
 
     id: UUID
     expires_at: Instant

@@ -20,7 +20,13 @@ log = structlog.get_logger(__name__)
 ROLE: connect.Role = "wordwatch_recorder"
 MAX_IN_FLIGHT = 1000  # per topic: two flushes' worth, so that one gathers while the other runs
 TOUCH_FOR_S = 600.0  # how long a database may be away before messages go back to nsqd
-PARAMETERS = {"lock_timeout": "5s", "statement_timeout": "12s", "idle_in_transaction_session_timeout": "20s"}
+PARAMETERS = {
+    "lock_timeout": "5s",
+    "statement_timeout": "12s",
+    "idle_in_transaction_session_timeout": "20s",
+    # Plans are kept. One that was made while a table was empty would go on reading all of it when it has grown.
+    "enable_seqscan": "off",
+}
 PRUNE_EVERY_S = 60.0
 PRUNE_WITHIN_S = 30.0
 STOP_CONSUMERS_S = 15.0

@@ -108,7 +108,8 @@ async def create_pool(database_url: str, *, role: Role, application: str, max_si
         """What only reads leaves nothing to reset; asyncpg's default would cost a round trip each time."""
 
     async def open_one(*_: Any, **__: Any) -> asyncpg.Connection:
-        parameters = {"application_name": application}
+        # A plan that is kept would be one for the tables as they were, however long ago that is.
+        parameters = {"application_name": application, "plan_cache_mode": "force_custom_plan"}
         return await connect(database_url, role=role, parameters=parameters, command_timeout_s=COMMAND_TIMEOUT_S)
 
     first = await open_one()  # raises what tells a person what to do

@@ -130,37 +130,50 @@ async def one_each(stack: Fleet, pages: Place, hosts: int, block: int) -> float:
     done = "SELECT count(*) FROM checks WHERE status = 'done' AND host LIKE $1"
 
     async def reached() -> bool:
-        return bool(await stack.postgres.ask(done, f"{net}%") == hosts)
+        await asyncio.sleep(0.05)  # asked seldom, and only at the end: it takes the processor from what is measured
+        seen = len({visit.host for visit in pages.visits if visit.host.startswith(net)})
+        return seen == hosts and await stack.postgres.ask(done, f"{net}%") == hosts
 
     await eventually(reached, timeout_s=120, what="all quick ones are done")
     return time.monotonic() - began_s
 
 
-@pytest.mark.long
-@pytest.mark.timeout(400)
-async def test_one_slow_host_with_5000_checks_holds_up_1000_other_hosts_by_less_than_a_tenth() -> None:
-    alone, beside = [], []
-    key = "{}:{}"
+async def beside_slow(stack: Fleet, pages: Place, hosts: int, block: int) -> float:
+    """The same, while another host has 5,000 checks queued and its slots taken by the first of them."""
+    slow = f"{SLOW}:{pages.port}"
+    assert await stack.postgres.ask(_QUEUE_SLOW, pages.url(SLOW, ""), slow) == 5000
+    await stack.postgres.ask(_WAKE, slow)
+    before = len(pages.of(SLOW))
+    await eventually(lambda: len(pages.of(SLOW)) >= before + 2, what="the slow host's slots are taken")
+    took_s = await one_each(stack, pages, hosts, block)
+    await stack.postgres.ask(_CLEAR, slow)
+
+    async def free() -> bool:
+        return bool(await stack.postgres.ask("SELECT count(*) FROM leases WHERE host = $1", slow) == 0)
+
+    await eventually(free, timeout_s=20, what="the slow host is left")
+    return took_s
+
+
+# How far apart the medians may be depends on how busy the machine is otherwise: the few rounds of every day can only
+# tell what is grossly wrong.
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("hosts", "rounds", "most"), [(400, 2, 1.6), pytest.param(1000, 8, 1.10, marks=pytest.mark.long)]
+)
+async def test_one_slow_host_with_5000_checks_holds_up_no_other(hosts: int, rounds: int, most: float) -> None:
+    alone: list[float] = []
+    beside: list[float] = []
     async with fleet(fetchers=2, fetch_timeout_s=10, lease_s=25) as stack, place() as pages:
         pages.delay_s = lambda host, _path: 5 if host == SLOW else 0
-        slow = key.format(SLOW, pages.port)
-        await one_each(stack, pages, 1000, 0)  # warm
-        for turn in range(4):
-            alone.append(await one_each(stack, pages, 1000, 1 + 2 * turn))
-            assert await stack.postgres.ask(_QUEUE_SLOW, pages.url(SLOW, ""), slow) == 5000
-            await stack.postgres.ask(_WAKE, slow)
-            before = len(pages.of(SLOW))
-            await eventually(lambda: len(pages.of(SLOW)) >= before + 2, what="the slow host's slots are taken")  # noqa: B023
-            beside.append(await one_each(stack, pages, 1000, 2 + 2 * turn))
-            await stack.postgres.ask(_CLEAR, slow)
-
-            async def free() -> bool:
-                return bool(await stack.postgres.ask("SELECT count(*) FROM leases WHERE host = $1", slow) == 0)
-
-            await eventually(free, timeout_s=20, what="the slow host is left")
+        await one_each(stack, pages, hosts, 0)  # warm
+        for turn in range(rounds):  # A B B A: what drifts does so for both
+            pair = [(alone, one_each), (beside, beside_slow)]
+            for number, (times, measure) in enumerate(pair if turn % 2 else reversed(pair)):
+                times.append(await measure(stack, pages, hosts, 1 + 2 * turn + number))
     ratio = statistics.median(beside) / statistics.median(alone)
     print(
         f"alone {[round(s, 2) for s in alone]} s, beside the slow host {[round(s, 2) for s in beside]} s: {ratio:.3f}"
     )
     assert most_at_once(pages.of(SLOW)) == 2
-    assert ratio < 1.10
+    assert ratio < most

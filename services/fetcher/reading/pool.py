@@ -18,6 +18,7 @@ from shared.errors import FetchError
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
+_LEAST_S = 0.2  # nearly every page is read in less; there is no use in beginning with even less time
 _CLOSE_WITHIN_S = 5.0
 
 
@@ -130,7 +131,7 @@ class Pool:
         taken: list[asyncio.Semaphore] = []
         try:
             try:
-                async with asyncio.timeout(self._fair_until(until_s) - self._clock()):
+                async with asyncio.timeout(until_s - _LEAST_S - self._clock()):
                     for semaphore in waited_for:
                         await semaphore.acquire()
                         taken.append(semaphore)
@@ -140,10 +141,6 @@ class Pool:
         finally:
             for semaphore in taken:
                 semaphore.release()
-
-    def _fair_until(self, until_s: float) -> float:
-        """Until when a page may begin: with less time than this, one that is merely slow would look stuck."""
-        return until_s - min(self._limits.wall_s, self._limits.cpu_s)
 
     async def _ask_again(
         self, body: bytes, content_type: str | None, question: Question, until_s: float, name: str
@@ -158,10 +155,10 @@ class Pool:
     async def _ask(
         self, body: bytes, content_type: str | None, question: Question, until_s: float, name: str
     ) -> wire.Answer:
-        if self._clock() > self._fair_until(until_s):
+        wall_s = min(self._limits.wall_s, until_s - self._clock())
+        if wall_s < _LEAST_S:
             raise OutOfTime
         child = self._take()
-        wall_s = min(self._limits.wall_s, until_s - self._clock())
         try:
             answer = await child.ask(body, content_type, question, limits=self._limits, wall_s=wall_s)
         except Died as died:
@@ -178,7 +175,8 @@ class Pool:
         cause = cause_of(died.death, memory_bytes=self._limits.memory_bytes, wall_s=wall_s)
         self._metrics.deaths.labels(cause.value).inc()
         log.warning("reading child died", check=name, cause=cause.value, how=str(died.death), pid=pid)
-        if cause is Cause.STARVED:
+        too_short = wall_s < min(self._limits.wall_s, self._limits.cpu_s)  # one that is merely slow would look stuck
+        if cause is Cause.STARVED or (cause is Cause.TIME and too_short):
             raise OutOfTime from died
         if cause is not Cause.OUTSIDE:
             raise FetchError(code_of(cause), detail=f"{cause.value}: {died.death}") from died

@@ -134,3 +134,11 @@ BEGIN
     PERFORM plan_hosts(v_held, p_concurrency, p_rate_per_s);
     RETURN v_lost;
 END $$;
+
+-- Plans are kept, and may have been made while a table was empty: then a scan of it looked cheapest, and goes on being
+-- used when it has grown. Here all that is looked for has an index.
+ALTER FUNCTION claim_checks SET enable_seqscan = off;
+ALTER FUNCTION plan_hosts SET enable_seqscan = off;
+ALTER FUNCTION lock_due_hosts SET enable_seqscan = off;
+ALTER FUNCTION sweep_leases SET enable_seqscan = off;
+ALTER FUNCTION free_capacity SET enable_seqscan = on;
