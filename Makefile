@@ -9,6 +9,9 @@ PYTHON ?= python3
 # Which process's logs to follow; empty: all.
 service ?=
 
+# Three at a time on two processors: most tests wait for something. Those of one file share what they start.
+SIDE_BY_SIDE = -n 3 --dist loadfile
+
 # Recipes `exec`, so that a signal for make reaches the program and not a shell that would leave it behind.
 
 # A user's own settings of Python are not meant for this one.
@@ -44,7 +47,7 @@ stop: ## Stop what `make run` started, from another terminal
 	@exec $(CONTROL) stop
 
 test: lint ## Everything that CI runs: lint, types, all tests
-	@exec $(DEV) -m pytest
+	@exec $(DEV) -m pytest $(SIDE_BY_SIDE)
 
 test-long: ## What takes too long for every time: more kills, longer outages
 	@exec $(DEV) -m pytest -m long

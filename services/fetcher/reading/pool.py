@@ -23,7 +23,7 @@ _CLOSE_WITHIN_S = 5.0
 
 
 class OutOfTime(Exception):
-    """No child, or no processor, was free while there was time enough to judge a page fairly: it is not judged."""
+    """No child, or no processor, was free in time, or there was too little time to judge a page fairly."""
 
 
 class ChildFailed(Exception):

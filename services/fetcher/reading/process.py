@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -126,16 +128,26 @@ class Child:
     def kill(self) -> None:
         """Ends it at once."""
         if self._death is None:
-            self._process.kill()
+            self._signal_kill()
         if self._streams is not None:
             self._streams[1].transport.abort()
         else:
             self._channel.close()
 
+    def _signal_kill(self) -> None:
+        """SIGKILL, without what `Popen.kill` does before: that would take how it ended from `reaped`."""
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+
     def reaped(self) -> Death | None:
         """How it ended; None while it lives."""
         if self._death is None:
-            pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            try:
+                pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+            except ChildProcessError:  # it is gone, and the system has forgotten how: SIGCHLD is ignored here
+                self._process.returncode = -signal.SIGKILL
+                self._death = Death(self._process.returncode, peak_bytes=0, cpu_s=0.0)
+                return self._death
             if pid:
                 self._process.returncode = os.waitstatus_to_exitcode(status)
                 self._death = Death(self._process.returncode, peak_of(usage), usage.ru_utime + usage.ru_stime)
@@ -147,6 +159,6 @@ class Child:
         kill_at_s = loop.time() + _REAPED_WITHIN_S
         while (death := self.reaped()) is None:
             if loop.time() >= kill_at_s:
-                self._process.kill()
+                self._signal_kill()
             await asyncio.sleep(_LOOK_EVERY_S)
         return death

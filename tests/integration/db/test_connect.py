@@ -40,11 +40,14 @@ _GREETING = (
 
 
 async def test_a_server_that_falls_silent_before_the_role_is_taken_is_given_up_in_time() -> None:
+    gone = asyncio.Event()
+
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
         writer.write(_GREETING)
         await reader.read()  # the rest, until the client has gone
         writer.close()
+        gone.set()
 
     async with await asyncio.start_server(greet, HOST) as server:
         port = server.sockets[0].getsockname()[1]
@@ -52,6 +55,8 @@ async def test_a_server_that_falls_silent_before_the_role_is_taken_is_given_up_i
         with pytest.raises(DatabaseUnavailableError):
             await connect(f"postgres://somebody@{HOST}:{port}/none?sslmode=disable", role="wordwatch_gateway")
         assert time.monotonic() - began_s < CONNECT_TIMEOUT_S + SLACK_S
+        async with asyncio.timeout(SLACK_S):
+            await gone.wait()
 
 
 async def test_who_gives_up_waiting_for_a_connection_leaves_its_place_free_at_once(database_url: str) -> None:
