@@ -266,9 +266,8 @@ async def test_children_end_with_their_fetcher_whatever_they_are_doing() -> None
         assert all(lives(pid) for pid in pids)
         owner.kill()
         began_s = time.monotonic()
-        await asyncio.to_thread(
-            owner.communicate, timeout=10
-        )  # a supervisor waits for the end of this output before it starts another one
+        # A supervisor waits for the end of this output before it starts another one.
+        await asyncio.to_thread(owner.communicate, timeout=10)
         assert time.monotonic() - began_s < 5
         await eventually(lambda: not any(lives(pid) for pid in pids), what="their end")  # files are closed a bit before
     finally:
