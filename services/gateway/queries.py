@@ -28,7 +28,11 @@ WHERE c.id = $1 ORDER BY ended.attempt
 """
 
 # Plans by the values that are looked for: what is rare is found by its index, what is common among the newest.
-PLAN_BY_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+PLAN_BY_VALUES: Final = """
+SET LOCAL plan_cache_mode = force_custom_plan;
+SET LOCAL enable_seqscan = off;
+SET LOCAL enable_hashjoin = off
+"""
 
 # All that requests wait for, in one go: the states of checks ($1), and what became of commands ($2).
 WAITED_FOR: Final = """

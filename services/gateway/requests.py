@@ -106,7 +106,7 @@ def _scope(value: Any) -> Scope:
 
 
 def _label(value: Any) -> str | None:
-    return None if value is None else text(MAX_LABEL_CHARS)(value)
+    return None if value is None else text(MAX_LABEL_CHARS)(value) or None
 
 
 def _words(value: Any, scope: Scope) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from shared.nsq.stats import NsqdDepths, TopicDepth, depths
 T = TypeVar("T")
 
 FRESH_S: Final = 1.0
+FAILED_FOR_S: Final = 5.0
+"""How long a failure is told at most without trying again: when the cause has gone, that is soon noticed."""
 REST: Final = 9.0
 FETCHERS_WITHIN_S: Final = 6.0
 """For a short question after nsqds, which may have been asked in vain for 2 s."""
@@ -110,6 +112,8 @@ class Kept(Generic[T]):
         self._gathering: asyncio.Task[T] | None = None
         self._newest: T | None = None
         self._good_until_s = -math.inf
+        self._error: Exception | None = None
+        self._failed_until_s = -math.inf
 
     async def read(self) -> T:
         """The value; raises what gathering it raises.
@@ -118,6 +122,8 @@ class Kept(Generic[T]):
         """
         if self._newest is not None and self._clock() <= self._good_until_s:
             return self._newest
+        if self._error is not None and self._clock() < self._failed_until_s:
+            raise self._error
         if self._gathering is None:
             self._gathering = asyncio.create_task(self._renew())
             self._gathering.add_done_callback(self._renewed)
@@ -125,7 +131,12 @@ class Kept(Generic[T]):
 
     async def _renew(self) -> T:
         began_s = self._clock()
-        newest = await self._gather()
+        try:
+            newest = await self._gather()
+        except Exception as error:
+            ended_s = self._clock()
+            self._error, self._failed_until_s = error, ended_s + min(REST * (ended_s - began_s), FAILED_FOR_S)
+            raise
         ended_s = self._clock()
         self._newest, self._good_until_s = newest, ended_s + max(FRESH_S, REST * (ended_s - began_s))
         return newest

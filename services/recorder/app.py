@@ -1,6 +1,7 @@
 """Wires the recorder: consumers of `commands` and `results`, the flush, and the pruning of what is kept a day."""
 
 import asyncio
+from functools import partial
 
 import asyncpg
 import structlog
@@ -69,16 +70,19 @@ async def run(service: Service) -> None:
 
 async def _prune(database: SingleConnection) -> None:
     """Deletes what is kept for a day, every minute; a failure is only a delay."""
-
-    async def delete(connection: asyncpg.Connection) -> None:
-        for statement in sql.PRUNE:
-            await connection.execute(statement)
-
     while True:
         await asyncio.sleep(PRUNE_EVERY_S)
         try:
-            await database.run(delete, timeout_s=PRUNE_WITHIN_S)
+            for statement in sql.PRUNE:
+                while await database.run(partial(delete_slice, statement), timeout_s=PRUNE_WITHIN_S) == sql.MOST_PRUNED:
+                    pass
         except (connect.DatabaseError, asyncpg.PostgresError, *connect.UNAVAILABLE) as error:
             log.warning("pruning failed", error=repr(error))
         finally:
             database.drop()
+
+
+async def delete_slice(statement: str, connection: asyncpg.Connection) -> int:
+    """Runs one statement of PRUNE once; returns how many rows it deleted."""
+    done: str = await connection.execute(statement, sql.MOST_PRUNED)
+    return int(done.removeprefix("DELETE "))

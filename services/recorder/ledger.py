@@ -114,6 +114,8 @@ class Ledger:
                 self._delete(command.check_id)
             elif change is not None and change.due_at is not None:
                 self.reopened.add(command.check_id)
+            elif change is not None:
+                self.reopened.discard(command.check_id)
 
     def _outcome(self, command: CheckCommand, outcome: str) -> None:
         self.outcomes.append(CommandOutcome(id=command.id, outcome=outcome, check_id=command.check_id))

@@ -138,7 +138,9 @@ def _is_under_way(state: CheckState, attempt: int) -> bool:
 
 def cancelled(state: CheckState, now: datetime) -> Change:
     """Somebody gives an open check up. What is under way ends by itself, and changes nothing any more."""
-    return Change(replace(state, status="cancelled", next_attempt_at=None, finished_at=now))
+    # What has begun did so by its fetcher's clock, which may be ahead of ours.
+    ended_at = now if state.started_at is None else max(now, state.started_at)
+    return Change(replace(state, status="cancelled", next_attempt_at=None, finished_at=ended_at))
 
 
 def retried(state: CheckState, now: datetime) -> Change:

@@ -17,7 +17,10 @@ ON CONFLICT (key) DO UPDATE
 WHERE keys.created_at < clock_timestamp() - interval '24 h'
 """
 READ_KEYS = "SELECT key, digest, check_id FROM keys WHERE key = ANY ($1::text[])"
-LOCK_KEYS_OF = "SELECT key FROM keys WHERE check_id = ANY ($1::uuid[]) ORDER BY key FOR UPDATE"
+# Those of checks that go and those that are asked for in one go: in two, two recorders would wait for each other.
+LOCK_KEYS = """
+SELECT key FROM keys WHERE check_id = ANY ($1::uuid[]) OR key = ANY ($2::text[]) ORDER BY key FOR UPDATE
+"""
 FREE_KEYS = "DELETE FROM keys WHERE check_id = ANY ($1::uuid[])"
 
 READ_OUTCOMES = "SELECT command_id, outcome, check_id FROM outcomes WHERE command_id = ANY ($1::uuid[])"
@@ -134,6 +137,7 @@ STORE_OUTCOMES = """
 INSERT INTO outcomes (command_id, outcome, check_id, created_at)
 SELECT command_id, outcome, check_id, clock_timestamp()
 FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS o (command_id, outcome, check_id)
+ORDER BY command_id
 ON CONFLICT (command_id) DO NOTHING
 """
 
@@ -159,19 +163,22 @@ WHERE c.id = ANY ($1::uuid[]) AND c.status = 'queued' AND l.attempt = c.first_at
     AND l.not_after > clock_timestamp()
 """
 
-# What another transaction holds is left for the next time.
+# A slice at a time, so that none takes long; what another transaction holds is left for the next time.
+MOST_PRUNED = 20_000
 PRUNE = (
     """
 DELETE FROM keys WHERE key IN (
-    SELECT key FROM keys WHERE created_at < clock_timestamp() - interval '24 h' ORDER BY key FOR UPDATE SKIP LOCKED)
+    SELECT key FROM keys WHERE created_at < clock_timestamp() - interval '24 h'
+    ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 """,
     """
 DELETE FROM outcomes WHERE command_id IN (
     SELECT command_id FROM outcomes WHERE created_at < clock_timestamp() - interval '24 h'
-    ORDER BY command_id FOR UPDATE SKIP LOCKED)
+    ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 """,
     """
 DELETE FROM fetchers WHERE id IN (
-    SELECT id FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h' ORDER BY id FOR UPDATE SKIP LOCKED)
+    SELECT id FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h'
+    ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)
 """,
 )

@@ -119,20 +119,28 @@ class Flush:
         valid = [command for command in self._submits if command.expires_at >= now]
         going = [command.check_id for command in self._orders if isinstance(command, DeleteCheck)]
         if going:
-            await self._fetch(sql.LOCK_KEYS_OF, going)
+            await self._fetch(sql.LOCK_KEYS, going, [c.idempotency.key for c in valid if c.idempotency])
         return await self._settle_keys(valid)
 
     async def _settle_keys(self, valid: list[SubmitCheck]) -> list[SubmitCheck]:
         """Those of the submissions that hold their Idempotency-Key, or have none."""
-        first = {c.idempotency.key: c for c in reversed(valid) if c.idempotency}
+        keyed = [command for command in valid if command.idempotency]
+        first = {c.idempotency.key: c for c in reversed(keyed) if c.idempotency}
         if not first:
             return valid
         await self._fetch(sql.TAKE_KEYS, *rows.keys(first.values()))
         # Asked only now: who decided about one of them at this moment held the same key.
-        if known := await self._known_outcomes(first.values()):
+        known = await self._known_outcomes(keyed)
+        # Who deleted the check of one of them held the key as well.
+        gone = {row["check_id"] for row in await self._fetch(sql.WERE_DELETED, [c.check_id for c in keyed])}
+        for command in keyed:
+            if command.check_id in gone:
+                deleted = CommandOutcome(id=command.id, outcome="deleted", check_id=command.check_id)
+                known.setdefault(command.id, deleted)
+        if known:
             self._done.outcomes += known.values()
             # What was decided stands, though the key may have become free since; then it is somebody else's.
-            await self._fetch(sql.FREE_KEYS, [c.check_id for c in first.values() if c.id in known])
+            await self._fetch(sql.FREE_KEYS, [c.check_id for c in keyed if c.id in known])
             return await self._settle_keys([command for command in valid if command.id not in known])
         holders = {row["key"]: row for row in await self._fetch(sql.READ_KEYS, list(first))}
         return [command for command in valid if self._holds_key(command, holders)]

@@ -5,13 +5,24 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from services.recorder import sql
-from services.recorder.store import Asked, Flushed
+from services.recorder.app import delete_slice
+from services.recorder.store import Asked, Flush, Flushed
+from shared import messages
 from shared.db import connect
 from shared.ids import new_id
-from shared.messages import CancelCheck, CheckCommand, ClaimedCheck, DeleteCheck, Idempotency, RetryCheck
+from shared.messages import (
+    AttemptsStarted,
+    CancelCheck,
+    CheckCommand,
+    ClaimedCheck,
+    DeleteCheck,
+    Idempotency,
+    RetryCheck,
+)
 from tests import factories
 from tests.integration.recorder.audit import broken_rules
 from tests.integration.recorder.database import Database, config
@@ -158,8 +169,7 @@ async def test_rule_1_outcomes_are_kept_for_a_day(db: Database) -> None:
         "UPDATE outcomes SET created_at = clock_timestamp() - interval '24 h 1 s' "
         "WHERE command_id = (SELECT min(command_id::text)::uuid FROM outcomes)"
     )
-    for statement in sql.PRUNE:
-        await db.recorder.execute(statement)
+    assert [await delete_slice(statement, db.recorder) for statement in sql.PRUNE] == [0, 1, 0]
     assert await db.count("outcomes") == 1
 
 
@@ -287,3 +297,65 @@ async def test_signs_of_life_are_answered_with_the_databases_clock(db: Database)
     (reading,) = (await db.flush(here)).clocks
     assert (reading.fetcher, reading.said_at) == ("f-2", here.at)
     assert before <= reading.database_at <= factories.now()
+
+
+async def test_retry_and_cancel_in_one_flush_leave_a_cancelled_check_in_its_list(db: Database) -> None:
+    check = await claimed(db)
+    await db.flush(order(CancelCheck, check.check_id))
+    await db.flush(order(RetryCheck, check.check_id), order(CancelCheck, check.check_id))
+    assert (await db.check(check.check_id))["status"] == "cancelled"
+    assert await db.count("cancelled") == 1
+
+
+async def test_a_check_begun_by_a_clock_that_is_ahead_is_not_cancelled_before_it_began(db: Database) -> None:
+    check = await claimed(db)
+    begun = factories.ref(check, factories.now() + timedelta(seconds=1.5))
+    await db.flush(AttemptsStarted(fetcher="f", attempts=(begun,)))
+    await db.flush(order(CancelCheck, check.check_id))
+    assert (await db.check(check.check_id))["finished_at"] == begun.at
+
+
+async def test_rule_4_a_repeat_for_a_deleted_check_takes_no_key_from_who_comes_with_it(db: Database) -> None:
+    key = Idempotency(key="k", digest="d")
+    old, new = factories.submit(idempotency=key), factories.submit(idempotency=key)
+    await db.flush(old)
+    await db.flush(order(DeleteCheck, old.check_id))
+    done = await db.flush(Asked(old, redelivered=True), new)
+    assert [(each.id, each.outcome) for each in done.outcomes] == [(old.id, "deleted")]
+    assert list(done.changed) == [new.check_id]
+
+
+async def test_rule_1_the_outcome_of_a_second_command_with_a_key_stands_too(db: Database) -> None:
+    holder = factories.submit(idempotency=Idempotency(key="k", digest="1"))
+    refused, fresh = (factories.submit(idempotency=Idempotency(key="k", digest="2")) for _ in range(2))
+    await db.flush(holder)
+    assert outcomes(await db.flush(refused)) == ["idempotency_key_reused"]
+    await db.flush(order(DeleteCheck, holder.check_id))
+    done = await db.flush(fresh, refused)
+    assert [(each.id, each.outcome) for each in done.outcomes] == [(refused.id, "idempotency_key_reused")]
+
+
+async def test_rule_7_keys_that_go_and_keys_that_are_asked_for_are_locked_in_one_order(db: Database) -> None:
+    first, second = (factories.submit(idempotency=Idempotency(key=key, digest="d")) for key in ("k1", "k2"))
+    await db.flush(first, second)
+    other = await connect.connect(db.url, role="wordwatch_recorder")
+
+    class Slow(Flush):
+        async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+            found = await super()._fetch(query, *arguments)
+            if query in (sql.LOCK_KEYS, sql.TAKE_KEYS):
+                await asyncio.sleep(0.2)  # so that both have done so before either goes on, where that is possible
+            return found
+
+    def again(command: messages.SubmitCheck) -> Asked:
+        return Asked(factories.submit(idempotency=command.idempotency))
+
+    sets = [
+        [Asked(order(DeleteCheck, second.check_id)), again(first)],
+        [Asked(order(DeleteCheck, first.check_id)), again(second)],
+    ]
+    flushes = [
+        Slow(way, items, config(), lambda: 1.0).run() for way, items in zip((db.recorder, other), sets, strict=True)
+    ]
+    await asyncio.gather(*flushes)  # none of them is a deadlock's victim
+    await other.close()

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from services.gateway.stats import FRESH_S, REST, Kept
+from services.gateway.stats import FAILED_FOR_S, FRESH_S, REST, Kept
 
 
 class Source:
@@ -59,4 +59,15 @@ async def test_a_failure_is_not_kept(source: Source, kept: Kept[int]) -> None:
     with pytest.raises(ConnectionError):
         await kept.read()
     source.fails = False
+    assert await kept.read() == 1
+
+
+async def test_a_failure_that_took_long_is_told_again_for_some_seconds(source: Source, kept: Kept[int]) -> None:
+    source.fails, source.takes_s = True, 8.0
+    for _ in range(3):
+        with pytest.raises(ConnectionError):
+            await kept.read()
+    assert source.now_s == 1008.0
+    source.fails = False
+    source.now_s += FAILED_FOR_S
     assert await kept.read() == 1
