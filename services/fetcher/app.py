@@ -43,8 +43,9 @@ LEAVE_WITHIN_S = 1.0
 CLOCKS_IN_FLIGHT = 10
 LIMITS = Limits()
 PATIENCE = Patience()
-DATA_BYTES = 2 * 2**30
-"""Ordinary work takes a tenth of it, the stacks of a hundred threads that look up names another 800 MiB."""
+DATA_BYTES = 4 * 2**30
+"""Ordinary work takes a twentieth of it, 64 pages of 10 MB in hand at once 0.9 GB, and the stacks of a hundred threads
+that look up names another 800 MiB."""
 
 
 async def run(

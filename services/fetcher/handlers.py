@@ -30,6 +30,8 @@ from shared.urls import Address
 log = structlog.get_logger(__name__)
 
 STARTED_AFTER_S = 0.25
+MOST_GIVEN_UP = 3
+"""So many attempts of a run may be lost before one that does not end in its lease is an outcome."""
 AFTER_CLOCK_S = 1.0
 """How long a message is left to other fetchers that came while this one's clock was off."""
 
@@ -161,7 +163,13 @@ class Attempts:
             page = await self._count(message, check, trail, until_s)
             counted, facts = reports.counted(page), reports.facts(trail, page)
             error = None
-        except (Dropped, OutOfTime, StuckThread):
+        except OutOfTime:
+            if check.lost < MOST_GIVEN_UP:
+                raise
+            # Whatever keeps it from being read in time, its check has to end some day.
+            problem = FetchError("deadline_exceeded", detail="not read within its lease, again and again")
+            counted, facts, error = None, reports.facts(trail), reports.error(problem)
+        except (Dropped, StuckThread):
             raise
         except FetchError as problem:
             counted, facts, error = None, reports.facts(trail), reports.error(problem)

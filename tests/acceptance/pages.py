@@ -1,13 +1,14 @@
 """Pages with known counts, under many loopback addresses: so many hosts, and none of them hammered."""
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+
+from tests.integration.servers import free_port
 
 HOSTS = tuple(f"127.0.{n // 50}.{n % 50 + 10}" for n in range(150))
 
@@ -52,7 +53,7 @@ class Site:
 @asynccontextmanager
 async def site() -> AsyncIterator[Site]:
     """Serves until the block ends."""
-    pages = Site(port=random.randint(20_000, 31_000))
+    pages = Site(port=free_port())
     app = web.Application()
     app.add_routes([web.get(r"/{number:\d+}", pages.serve)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

@@ -91,7 +91,7 @@ def fetches(pages: Site, checks: Sequence[Check]) -> set[int]:
 async def test_what_is_cancelled_or_deleted_is_so_for_good(
     kind: Callable[..., CheckCommand], tag: str, outcome: str, left: set[tuple[str, int, int]]
 ) -> None:
-    async with fleet(fetchers=0, msg_timeout_s=1, log_level="warning") as stack, site() as pages:
+    async with fleet(fetchers=0, log_level="warning") as stack, site() as pages:
         async with streaming([stack.api], pages) as stream:  # with no fetchers nothing begins
             checks = await stream.submit_all(range(MORE_THAN_STEPS), per_s=100)
         count = await end_at_every_step(stack, checks, kind, tag)
@@ -104,7 +104,7 @@ async def test_what_is_cancelled_or_deleted_is_so_for_good(
 
 
 async def test_what_is_retried_has_one_new_run() -> None:
-    async with fleet(fetchers=0, msg_timeout_s=1, log_level="warning") as stack, site() as pages:
+    async with fleet(fetchers=0, log_level="warning") as stack, site() as pages:
         async with streaming([stack.api], pages) as stream:
             checks = await stream.submit_all(range(MORE_THAN_STEPS), per_s=100)
         for check in checks:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import random
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.acceptance.fleet import Fleet
-from tests.integration.servers import eventually
+from tests.integration.servers import eventually, free_port
 
 _SUBMIT_AT_ONCE = 20
 _TO_BULK = """
@@ -71,7 +70,7 @@ class Place:
 @asynccontextmanager
 async def place() -> AsyncIterator[Place]:
     """Serves until the block ends."""
-    made = Place(port=random.randint(20_000, 31_000))
+    made = Place(port=free_port())
     app = web.Application()
     app.add_routes([web.get("/{path}", made.serve)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)

@@ -34,7 +34,10 @@ START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 _LOOK_EVERY_S = 0.01
 # Below the ports that the system gives to outgoing connections: a stopped server's port stays free for its restart.
-_PORTS = range(20_000, 32_000)
+# Test processes that run side by side have ports of their own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 6
+_PORTS = range(20_000 + 2_000 * _WORKER, 22_000 + 2_000 * _WORKER)
+_given: set[int] = set()
 # Reads until our end of the pipe closes, for whatever reason. $0: process id, $1: folder.
 _GUARDIAN = 'read -r _; kill -9 "$0"; rm -rf "$1"'
 
@@ -52,11 +55,14 @@ def tool(name: str) -> Path:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A port that nobody listens on, and that nobody was given who may listen on it yet."""
     while True:
         port = random.choice(_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))
+            _given.add(port)
             return port
 
 

@@ -10,7 +10,8 @@ _QUOTED_OR_URL: Final = re.compile(
     r"""  "(?:[^"\\\n]|\\.)*"? | '(?:[^'\\\n]|\\.)*'? | \burl\([^)'"]*\)? """, re.DOTALL | re.VERBOSE | re.IGNORECASE
 )
 _DECLARATION: Final = re.compile(
-    r"(?:^|;)\s*(display|visibility)\s*:\s*([a-z-][a-z -]{0,60}?)\s*(!\s*important)?\s*(?=;|\Z)", re.IGNORECASE
+    r"(?:^|;)\s*+(display|visibility)\s*+:\s*+([a-z-](?:[a-z -]{0,59}[a-z-])?)\s*+(!\s*+important)?\s*+(?=;|\Z)",
+    re.IGNORECASE,
 )
 _WIDE_KEYWORDS: Final = frozenset({"inherit", "initial", "unset", "revert", "revert-layer"})
 _VISIBILITY: Final = frozenset({"visible", "hidden", "collapse"})

@@ -47,6 +47,10 @@ def _next_start(haystack: Prepared, refused: int) -> int:
     That is the next character. Inside a run of plain letters every start has a letter before it, so the rest of the
     run is skipped: else a page of a million a's would be tried letter by letter.
     """
+    haystack.refusals += 1
+    if haystack.refusals > len(haystack.text):  # looked at once for all words, or a hostile page takes minutes
+        begins = haystack.beginnings.find(1, refused + 1)
+        return begins if begins >= 0 else len(haystack.text)
     if haystack.moved or not _PLAIN_WORD.match(haystack.written, refused, refused + 1):
         return refused + 1
     run = _PLAIN_WORD.match(haystack.written, refused + 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -103,7 +104,10 @@ def _title_in_source(text: str) -> str | None:
     ends = lower.find("</title", begins)
     if opened < 0 or not begins or ends < 0:
         return None
-    return one_line(html.unescape(start[begins:ends]))
+    written = start[begins:ends]
+    with suppress(ValueError):  # a reference of more digits than Python makes a number of
+        written = html.unescape(written)
+    return one_line(written)
 
 
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}

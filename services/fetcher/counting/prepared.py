@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from typing import Final
 
+from services.fetcher.counting.edges import continues_left
 from shared.messages import Scope
 from shared.wording import IGNORED, LONGEST_MARK_RUN, WHITE_SPACE, attaches, fold, merges, rare_characters, tidy
 
@@ -95,6 +96,7 @@ class Prepared:
         self._normalises = scope == "text"
         self._case_sensitive = case_sensitive
         self.text = self._fold(self._tidied)
+        self.refusals = 0
 
     @cached_property
     def moved(self) -> bool:
@@ -123,6 +125,12 @@ class Prepared:
             return before, first[0], last[1] - 1, len(self.written)
         after = self._trace(end)
         return before, first[0], last[1] - 1, after[1] - 1 if after == last else after[0]
+
+    @cached_property
+    def beginnings(self) -> bytes:
+        """For each offset in `text` 1 where no word goes on that began before it, else 0."""
+        offsets = (self.around(at, at + 1)[:2] for at in range(len(self.text)))
+        return bytes(before < 0 or not continues_left(self.written, before, first) for before, first in offsets)
 
     def _shift(self, start: int, end: int) -> int | None:
         """Return by how much a stretch of `text` is displaced; None if that is not all that happened to it."""

@@ -18,6 +18,7 @@ from shared.errors import FetchError
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
+_JUDGE_S = 0.5  # from a death at the limit to its verdict, which has to be there before the time is over
 _LEAST_S = 0.2  # nearly every page is read in less; there is no use in beginning with even less time
 _CLOSE_WITHIN_S = 5.0
 
@@ -155,7 +156,7 @@ class Pool:
     async def _ask(
         self, body: bytes, content_type: str | None, question: Question, until_s: float, name: str
     ) -> wire.Answer:
-        wall_s = min(self._limits.wall_s, until_s - self._clock())
+        wall_s = min(self._limits.wall_s, until_s - self._clock() - _JUDGE_S)
         if wall_s < _LEAST_S:
             raise OutOfTime
         child = self._take()
@@ -176,8 +177,10 @@ class Pool:
         self._metrics.deaths.labels(cause.value).inc()
         log.warning("reading child died", check=name, cause=cause.value, how=str(died.death), pid=pid)
         too_short = wall_s < min(self._limits.wall_s, self._limits.cpu_s)  # one that is merely slow would look stuck
-        if cause is Cause.STARVED or (cause is Cause.TIME and too_short):
+        if too_short and cause in {Cause.STARVED, Cause.TIME}:
             raise OutOfTime from died
+        if cause is Cause.STARVED:  # an outcome all the same: hostile pages would starve each other for ever
+            raise FetchError("deadline_exceeded", detail=f"{cause.value}: {died.death}") from died
         if cause is not Cause.OUTSIDE:
             raise FetchError(code_of(cause), detail=f"{cause.value}: {died.death}") from died
 

@@ -17,7 +17,10 @@ INLINE_BYTES: Final = 64 * 1024
 """Counting so small a page takes about a millisecond: less than it costs to hand it to a thread."""
 INLINE_NODES: Final = 100_000
 
+_ESCAPE: Final = b"\x1b"
+"""Of ISO-2022-JP: such sequences vanish, within the names of tags too, and between them bytes are no ASCII."""
 _LONGEST_TAG_BYTES: Final = 32 * 1024
+_ENDS_LOOKED_AT: Final = 1_000
 _ALIKE: Final = 38
 """Three each of twelve formatting elements may be open that are alike in all attributes (HTML §13.2.4.3, "Noah's Ark
 clause"), besides one `a` and one `nobr`."""
@@ -40,7 +43,7 @@ class Place(Enum):
 
 def place_of(body: bytes, *, suspect: bool) -> Place:
     """Where to read a page; `suspect` when an earlier attempt at it may have ended by it."""
-    if suspect or len(body) > CHILD_BYTES or _has_long_tag(body):
+    if suspect or len(body) > CHILD_BYTES or _ESCAPE in body or _has_long_tag(body):
         return Place.CHILD
     nodes = most_nodes(body, enough=INLINE_NODES)
     if nodes > CHILD_NODES:
@@ -61,4 +64,22 @@ def most_nodes(body: bytes, *, enough: int) -> int:
 def _has_long_tag(body: bytes) -> bool:
     """Whether there may be a tag of over 64 KiB, whose attributes are compared each with each: quadratic time."""
     starts = range(0, len(body) - _LONGEST_TAG_BYTES + 1, _LONGEST_TAG_BYTES)
-    return any(body.find(b">", start, start + _LONGEST_TAG_BYTES) < 0 for start in starts)
+    return any(not _ends_a_tag(body, start, start + _LONGEST_TAG_BYTES) for start in starts)
+
+
+def _ends_a_tag(body: bytes, start: int, end: int) -> bool:
+    """Whether one of the first `>` of a stretch can't be part of a quoted value: there, no tag goes on."""
+    at = start - 1
+    for _ in range(_ENDS_LOOKED_AT):
+        at = body.find(b">", at + 1, end)
+        if at < 0:
+            return False
+        since = max(0, at - 2 * _LONGEST_TAG_BYTES)
+        if not any(_opens(body, body.rfind(quote, since, at)) for quote in (b'"', b"'")):
+            return True
+    return False
+
+
+def _opens(body: bytes, quote: int) -> bool:
+    before = body[max(0, quote - 64) : max(0, quote)].rstrip(b"\t\n\f\r \0")
+    return quote >= 0 and (not before or before.endswith(b"="))

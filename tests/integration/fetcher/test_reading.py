@@ -157,10 +157,11 @@ async def test_errors_without_a_death_come_back_as_they_are() -> None:
         assert children.metric("children_started") == 1
 
 
-async def test_rule_15_a_page_that_computed_while_others_had_the_processor_is_not_judged() -> None:
+async def test_rule_15_a_page_that_computed_while_others_had_the_processor_is_not_convicted() -> None:
     async with reading(SOON) as children:
-        with pytest.raises(OutOfTime):
+        with pytest.raises(FetchError) as refused:
             await children.read(hostile("spin"))
+        assert (refused.value.code, refused.value.retryable) == ("deadline_exceeded", True)
         assert children.metric("child_deaths", cause="starved") == 1
 
 

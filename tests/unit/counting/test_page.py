@@ -83,3 +83,22 @@ def test_title_and_charset_are_reported() -> None:
     page = count_page("<title>Überblick</title>".encode("latin-1"), "text/html; charset=latin1", Question(words=("x",)))
 
     assert (page.title, page.charset) == ("Überblick", "windows-1252")
+
+
+# What these pages need grew with the square of their length, and more: minutes.
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("page", "words", "total"),
+    [
+        pytest.param('<p style="display:a' + " " * 20_000 + 'x none">python', ("python",), 1, id="blanks in a style"),
+        pytest.param("<p>" + "é" * 31_000, tuple("é" * n for n in range(1, 181)), 0, id="words within a long one"),
+        pytest.param("<p>\u00ad" + "a" * 60_000, tuple("a" * n for n in range(1, 181)), 0, id="the same, displaced"),
+    ],
+)
+def test_pages_that_are_made_to_be_slow_are_not(page: str, words: tuple[str, ...], total: int) -> None:
+    assert count_page(page.encode(), "text/html; charset=utf-8", Question(words=words)).total == total
+
+
+def test_a_title_with_a_number_beyond_all_numbers_is_no_fault_of_ours() -> None:
+    body = b"<title>&#" + b"1" * 5_000 + b";</title> python"
+    assert count_page(body, "text/html", Question(words=("python",), scope="source")).total == 1

@@ -36,6 +36,20 @@ PAGE = b'<div class="c"><p>hello <b>python</b> <a href="x">y</a></p></div>\n'
             Place.CHILD,
             id="in UTF-16",
         ),
+        pytest.param(
+            b"<p>" + b"".join(b"<\x1b(Bb a=%d>" % n for n in range(1_000)) + b"<p>x" * 1_000,
+            Place.CHILD,
+            id="hidden by escapes of ISO-2022-JP",
+        ),
+        *(
+            pytest.param(
+                b"<p "
+                + b" ".join(b"a%d" % n if n % 3_000 else b"a%d=%b>%b" % (n, quote, quote) for n in range(20_000)),
+                Place.CHILD,
+                id=f"one huge tag with ends in quotes, {quote.decode()}",
+            )
+            for quote in (b'"', b"'")
+        ),
     ],
 )
 def test_rule_15_where_a_page_is_read(body: bytes, place: Place) -> None:
