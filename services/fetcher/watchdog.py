@@ -27,7 +27,7 @@ class Patience:
     """
 
     loop_cpu_s: float = 15.0
-    loop_s: float = 60.0
+    loop_s: float = 120.0
     thread_s: int = 20
 
 

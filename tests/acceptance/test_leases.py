@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from services.fetcher.watchdog import Patience
 from tests.acceptance.fleet import Fleet, fleet
 from tests.acceptance.victims import CHECKS, in_flight
 from tests.acceptance.visits import all_done, depths, place, rows, submit
@@ -69,6 +70,12 @@ async def test_rules_11_and_14_a_fleet_that_is_gone_makes_no_pile_and_one_that_s
         assert await stack.postgres.ask("SELECT count(*) FROM queue") == hosts
 
         asleep.thaw()
+        if (
+            down_s > Patience().loop_s
+        ):  # its watchdog takes so long a sleep for a hang, and a supervisor starts it again
+            await eventually(lambda: not asleep.is_running, what="its end")
+            await asleep.kill()
+            await asleep.start()
         await all_done(stack, hosts, timeout_s=40)
         found = await rows(stack)
     assert pages.paths_of_all() == sorted(str(n) for n in range(hosts))  # each of them once
