@@ -152,7 +152,7 @@ def test_the_longest_address_is_taken() -> None:
         ("http://0x7f.1:8080/", "127.0.0.1:8080"),
     ],
 )
-def test_host_key(raw: str, key: str) -> None:
+def test_rule_6_the_host_key_has_the_port_unless_it_is_80_or_443(raw: str, key: str) -> None:
     assert normalize(raw).host_key == key
 
 

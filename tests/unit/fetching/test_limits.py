@@ -35,7 +35,7 @@ def limits(clock: Clock, **changes: object) -> HopLimits:
     return HopLimits(**settings, clock=clock, sleep=clock.sleep)  # type: ignore[arg-type]
 
 
-async def test_the_first_request_does_not_wait_and_further_hops_at_home_are_spaced(clock: Clock) -> None:
+async def test_rule_6_the_first_request_does_not_wait_and_further_hops_at_home_are_spaced(clock: Clock) -> None:
     polite = limits(clock)
     async with polite.hop(HOME, HOME_URL, first=True):
         pass
@@ -47,13 +47,13 @@ async def test_the_first_request_does_not_wait_and_further_hops_at_home_are_spac
         assert clock.slept == [0.25, 0.0]
 
 
-async def test_home_takes_no_second_slot(clock: Clock) -> None:
+async def test_rule_6_home_takes_no_second_slot(clock: Clock) -> None:
     polite = limits(clock)
     async with polite.hop(HOME, HOME_URL, first=True), polite.hop(HOME, HOME_URL, first=False):
         pass
 
 
-async def test_a_foreign_host_is_limited_and_spaced(clock: Clock) -> None:
+async def test_rule_6_a_foreign_host_is_limited_and_spaced(clock: Clock) -> None:
     polite = limits(clock)
     second_runs = asyncio.Event()
 
