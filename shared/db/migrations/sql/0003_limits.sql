@@ -88,7 +88,9 @@ BEGIN
 END $$;
 
 -- As before, but the ends of leases are compared with the start of the transaction: who asks knows what was true then,
--- and a server that pauses in between must not take more leases for ended. Rows of trusted hosts stay as they are.
+-- and a server that pauses in between must not take more leases for ended. An attempt of an earlier run says nothing
+-- about this one; rows are locked in the order of their keys, so that nobody can wait for each other in a circle. Rows
+-- of trusted hosts stay as they are.
 CREATE OR REPLACE FUNCTION sweep_leases(
     p_ended_s double precision, p_most integer, p_concurrency integer, p_rate_per_s double precision,
     p_trusted text[])
