@@ -63,6 +63,7 @@ def _raw_deflate(data: bytes) -> bytes:
         ("identity", TEXT),
         ("", TEXT),
     ],
+    ids=["gzip", "x-gzip", "zlib", "raw deflate", "br", "zstd", "two", "identity", "none"],
 )
 async def test_content_codings(coding: str, packed: bytes) -> None:
     route = answer(packed, content_encoding=coding)
