@@ -16,6 +16,7 @@ from tests.acceptance.victims import KINDS, Death, all_quiet, dead_by_themselves
 from tests.integration.servers import eventually
 
 LEASE_S = 20
+MORE_AT_ONCE = 30
 LEAST_UNDER_WAY = 50
 RESTARTED_AFTER_S = 1.0
 NEW_ONES_WITHIN_S = 15.0
@@ -60,7 +61,7 @@ async def kill_in_turn(
     """Kills one process of each kind named, with new checks coming in all the time, and starts it again."""
     done, numbers = Kills(), (len(HOSTS) * (n // BUSY_HOSTS) + n % BUSY_HOSTS for n in count())
     for turn, kind in enumerate(kinds):
-        done.deaths.append(await _one(stack, stream, kind, list(islice(numbers, checks_each - 1)), rng))
+        done.deaths.append(await _one(stack, stream, kind, numbers, checks_each - 1, rng))
         done.back_at.append(time.time())
         stream.pages.delay_s = PROBE_DELAY_S
         probe = await stream.submit(QUIET_HOST + turn)  # no slot of its host is the dead's, or a waiting check's
@@ -68,29 +69,35 @@ async def kill_in_turn(
     return done
 
 
-async def _one(stack: Fleet, stream: Stream, kind: str, numbers: list[int], rng: random.Random) -> Death:
+async def _one(
+    stack: Fleet, stream: Stream, kind: str, numbers: Iterator[int], checks: int, rng: random.Random
+) -> Death:
     """Kills while checks are being accepted, fetched and finished; returns when the process is back."""
     victim = rng.choice(of_kind(stack, kind))
 
-    def slowly() -> Iterator[int]:
-        for number in numbers:
+    def slowly(count: int) -> Iterator[int]:
+        for number in islice(numbers, count):
             stream.pages.delay_s = rng.uniform(*DELAYS_S)
             yield number
 
-    submitting = asyncio.create_task(stream.submit_all(slowly(), per_s=PACE_PER_S))
-    enough = rng.randint(LEAST_UNDER_WAY + 15, len(numbers) - 5)
+    before = len(stream.checks)
+    enough = rng.randint(LEAST_UNDER_WAY + 15, checks - 5)
+    async with asyncio.TaskGroup() as group:
+        submitting = group.create_task(stream.submit_all(slowly(checks), per_s=PACE_PER_S))
 
-    async def busy() -> bool:
-        await asyncio.sleep(0.03)
-        accepted = sum(stream.checks[n].accepted_at is not None for n in numbers if n in stream.checks)
-        return accepted >= enough and await under_way(stack) >= LEAST_UNDER_WAY + 10
+        async def busy() -> bool:
+            nonlocal submitting
+            await asyncio.sleep(0.03)
+            if submitting.done():  # on a busy machine the first of them end before the last are accepted
+                submitting = group.create_task(stream.submit_all(slowly(MORE_AT_ONCE), per_s=1_000))
+            accepted = sum(check.accepted_at is not None for check in list(stream.checks.values())[before:])
+            return accepted >= enough and await under_way(stack) >= LEAST_UNDER_WAY + 10
 
-    await eventually(busy, timeout_s=60, what=f"{enough} accepted and enough of them under way")
-    await asyncio.sleep(rng.uniform(0, 0.05))
-    death = await kill(stack, kind, victim, stream.pages)
-    await asyncio.sleep(RESTARTED_AFTER_S)
-    await victim.start()
-    await submitting
+        await eventually(busy, timeout_s=60, what=f"{enough} accepted and enough of them under way")
+        await asyncio.sleep(rng.uniform(0, 0.05))
+        death = await kill(stack, kind, victim, stream.pages)
+        await asyncio.sleep(RESTARTED_AFTER_S)
+        await victim.start()
     return death
 
 
