@@ -102,7 +102,11 @@ class World:
         for command in submits:
             if command.idempotency is None:
                 standing.append(command)
-            elif command.id not in self.outcomes:
+            elif command.id in self.outcomes:
+                pass  # what was decided stands
+            elif command.check_id in self.deleted:
+                self.outcomes[command.id] = "deleted"
+            else:
                 holder = self.keys.setdefault(command.idempotency.key, command)
                 if holder.check_id == command.check_id:
                     standing.append(command)
