@@ -72,7 +72,8 @@ class Packages:
         count = len(re.findall(r"^[a-z]", self.lock.read_text(), re.MULTILINE))
         work.say(f"installing {count} Python packages ({self.lock.name})")
         begun = time.monotonic()
-        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--require-hashes"]
+        # A lock holds everything; so pyproject.toml can leave out what a package does not need here.
+        pip = [str(self.python), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
         work.run([*pip, "-r", str(self.lock)], env=env)
         for name, value in self.values.items():
             write_stamp(self._stamp(name), value)

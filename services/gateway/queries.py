@@ -29,7 +29,6 @@ WHERE c.id = $1 ORDER BY ended.attempt
 
 # Plans by the values that are looked for: what is rare is found by its index, what is common among the newest.
 PLAN_BY_VALUES: Final = """
-SET LOCAL plan_cache_mode = force_custom_plan;
 SET LOCAL enable_seqscan = off;
 SET LOCAL enable_hashjoin = off
 """

@@ -255,7 +255,7 @@ class Flush:
             ]
 
     async def _claimed_before(self, wanted: Iterable[SubmitCheck]) -> None:
-        """Has checks published again whose command NSQ delivered again (rule: not those that a gateway repeated)."""
+        """Has checks published again whose command NSQ delivered again, and not those that a gateway repeated."""
         applied = {each.id for each in self._done.outcomes if each.outcome == "applied"}
         orders = [command for command in self._orders if command.id in applied]
         if again := [command.check_id for command in (*wanted, *orders) if command.id in self._again]:

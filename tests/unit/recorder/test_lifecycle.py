@@ -3,25 +3,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.recorder.lifecycle import CheckState, RetryPolicy, finished, late, started
+from services.recorder.lifecycle import NEW, RetryPolicy, finished, late, started
 from shared.messages import AttemptError
 from tests import factories
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POLICY = RetryPolicy(max_attempts=3, base_s=2)
 CHECK = factories.claimed(attempt=1)
-CLAIMED = CheckState(
-    status="queued",
-    run=1,
-    first_attempt=1,
-    last_attempt=1,
-    attempts=0,
-    lost=0,
-    deaths=0,
-    next_attempt_at=None,
-    started_at=None,
-    finished_at=None,
-)
+CLAIMED = replace(NEW, last_attempt=1)
 
 
 def test_a_count_makes_the_check_done() -> None:
