@@ -23,7 +23,7 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo scale ps logs stop test test-long lint format messages lock clean
+.PHONY: help run demo scale ps logs stop test test-long verify-compose lint format messages lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
@@ -47,10 +47,14 @@ stop: ## Stop what `make run` started, from another terminal
 	@exec $(CONTROL) stop
 
 test: lint ## Everything that CI runs: lint, types, all tests
+	@exec $(DEV) -m deploy.local.browser
 	@exec $(DEV) -m pytest $(SIDE_BY_SIDE)
 
 test-long: ## What takes too long for every time: more kills, longer outages
 	@exec $(DEV) -m pytest -m long
+
+verify-compose: ## With Docker: build, scale and crash every container of a stack of its own, and account for every check
+	@exec "$(PYTHON)" -m deploy.compose.verify
 
 lint: ## Check style, types and the rules about imports
 	@exec $(DEV) -m ruff check .

@@ -1,10 +1,15 @@
 """Ctrl-C, SIGTERM and SIGHUP, turned into one KeyboardInterrupt, at a moment when it does no harm."""
 
+from __future__ import annotations
+
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _ONE_REQUEST_S = 1.0
@@ -24,9 +29,10 @@ class Interrupts:
         self._raised = False
 
     def install(self) -> None:
-        """Takes over the signals of this process."""
+        """Takes over the signals of this process, but for those that it was started to ignore (nohup)."""
         for number in _SIGNALS:
-            signal.signal(number, self._note)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         if not self.count or self._now() - self._last >= _ONE_REQUEST_S:

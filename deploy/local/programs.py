@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deploy.local.packages import PIP_DROPPED, PIP_SETTINGS, Packages
-from deploy.local.steps import ROOT, SetupError, Work, building, digest, environment, stamped, write_stamp
+from deploy.local.steps import NO_NETWORK, ROOT, SetupError, Work, building, digest, environment, stamped, write_stamp
 
 if TYPE_CHECKING:
     import threading
@@ -60,7 +60,10 @@ class Programs:
         begun = time.monotonic()
         fresh = Path(tempfile.mkdtemp(prefix="building-", dir=self.tools))
         build = [go, "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", f"{fresh}{os.sep}", "tool"]
-        work.run(build, env=go_environment(work.environ, self.tools), cwd=ROOT / "deploy" / name)
+        try:
+            work.run(build, env=go_environment(work.environ, self.tools), cwd=ROOT / "deploy" / name)
+        except SetupError as error:
+            raise SetupError(f"{error}\n{NO_NETWORK}") from None
         lacking = [program for program in programs if not (fresh / program).exists()]
         if lacking:
             raise SetupError(f"building {title} brought no {', '.join(lacking)}")

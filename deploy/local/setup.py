@@ -16,13 +16,14 @@ import contextlib
 import fcntl
 import os
 import shutil
-import signal
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deploy.local import homes
+from deploy.local.interrupts import Interrupts
 from deploy.local.packages import Packages
 from deploy.local.programs import Programs
 from deploy.local.steps import ROOT, SetupError, Work, environment
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 OLDEST_PYTHON = (3, 11)
 REPORT_EVERY_S = 15.0
+# With the caches of Go and pip on the same disk, rounded up; what is there already needs less when versions change.
+NEEDED_BYTES, NEEDED_LATER_BYTES = 2 * 2**30, 2**29
 
 
 @contextlib.contextmanager
@@ -96,6 +99,7 @@ def set_up(tools: Path, packages: Packages, programs: Programs, environ: Mapping
         KeyboardInterrupt: stopped by a person; nothing half-made is left that a next start would take for whole.
     """
     tools.mkdir(parents=True, exist_ok=True)
+    look_for_room(tools, NEEDED_LATER_BYTES if packages.python.exists() else NEEDED_BYTES)
     work = Work(tools, environ)
     with exclusively(tools, work):
         for stale in tools.glob("building-*"):
@@ -103,7 +107,10 @@ def set_up(tools: Path, packages: Packages, programs: Programs, environ: Mapping
         if packages.ready() and not programs.missing():
             return  # the set-up that we waited for did it
         work.log.write_text("")
-        work.say(f"the first start installs what wordwatch needs into {tools}")
+        is_first = not packages.python.exists() and not programs.bin.exists()
+        work.say(
+            f"{'the first start installs what wordwatch needs into' if is_first else 'bringing up to date'} {tools}"
+        )
         try:
             make_all(packages, programs, work)
         finally:
@@ -111,8 +118,18 @@ def set_up(tools: Path, packages: Packages, programs: Programs, environ: Mapping
         work.say("done")
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def look_for_room(tools: Path, needed: int) -> None:
+    """Says before anything is made when it would not fit.
+
+    Raises:
+        SetupError: fewer than `needed` bytes are free.
+    """
+    free = shutil.disk_usage(tools).free
+    if free < needed:
+        raise SetupError(
+            f"only {free / 2**30:.1f} GiB are free where {tools} is, and up to {needed / 2**30:.1f} GiB may be needed."
+            " Make room, or set WORDWATCH_HOME to a folder on another disk"
+        )
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -129,26 +146,41 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args(argv)
     os.chdir(ROOT)
-    home = Path(options.home or ".wordwatch").expanduser()
-    tools = (Path(options.tools).expanduser() if options.tools else home / "tools").absolute()
+    home = Path(options.home or ".wordwatch").expanduser().absolute()
+    tools = Path(options.tools).expanduser().absolute() if options.tools else home / "tools"
     packages, programs = Packages(tools, "dev" if options.dev else "run"), Programs(tools)
     python = sys.executable if options.bare else str(packages.python)
     if not options.bare and (not packages.ready() or programs.missing()):
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _interrupt)
-        try:
-            set_up(tools, packages, programs, environ)
-        except KeyboardInterrupt:
-            print("set-up stopped; the next start goes on from here", file=sys.stderr)
-            return 130
-        except (SetupError, OSError) as error:
-            print(f"set-up failed: {error}\nThe whole output is in {tools / 'setup.log'}", file=sys.stderr)
-            return 1
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+        code = _set_up_for_a_person(home, tools, packages, programs, environ)
+        if code:
+            return code
     if not options.arguments:
         return 0
     os.execve(python, [python, *options.arguments], environment(environ, {}, ()))  # noqa: S606 - the whole point
+
+
+def _set_up_for_a_person(
+    home: Path, tools: Path, packages: Packages, programs: Programs, environ: Mapping[str, str]
+) -> int:
+    interrupts = Interrupts()
+    try:
+        interrupts.install()
+        if tools == home / "tools":
+            homes.claim(home)
+        set_up(tools, packages, programs, environ)
+    except KeyboardInterrupt:
+        print("set-up stopped; the next start goes on from here", file=sys.stderr)
+        return 130
+    except homes.HomeError as error:
+        print(f"set-up failed: {error}", file=sys.stderr)
+        return 1
+    except (SetupError, OSError) as error:
+        log = tools / "setup.log"
+        print(f"set-up failed: {error}", file=sys.stderr)
+        if log.exists():
+            print(f"The whole output is in {log}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

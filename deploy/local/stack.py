@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.local import compose, ports, postgres, records
+from deploy.local import compose, homes, ports, postgres, records
 from deploy.local.interrupts import Interrupts
 from deploy.local.supervisor import SOCKET, State, Supervisor, SupervisorError
 from shared.settings import Settings
@@ -125,7 +125,9 @@ class Stack:
         Raises:
             AlreadyRunning: a stack of this home runs.
             StackError: a port is taken, a program is missing, or the like.
+            HomeError: the folder can't be a WORDWATCH_HOME.
         """
+        homes.claim(self.home)
         for folder in ("run", "logs", "nsqd"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         (self.home / "run").chmod(0o700)  # the supervisor's socket stands here

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5.0
+# Waits for a line from us and, when our end of the pipe closes without one, for whatever reason, ends the step with all
+# that it started. The step itself takes the shell's place.
+_GUARDED = 'exec 3<&0 </dev/null; { read -r _ <&3 || kill -s KILL 0; } & exec "$@" 3<&-'
 PYTHON_DROPPED = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
+
+
+NO_NETWORK = (
+    "Is there a way to the network? A proxy's address goes into HTTPS_PROXY, that of an index of packages into"
+    " PIP_INDEX_URL or GOPROXY"
+)
 
 
 class SetupError(Exception):
@@ -57,16 +66,17 @@ class Work:
                     raise SetupError("stopped")
                 # A session of its own: it and what it starts can be ended together, and Ctrl-C reaches only us.
                 process = subprocess.Popen(
-                    arguments,
+                    ["/bin/sh", "-c", _GUARDED, "step", *arguments],
                     cwd=cwd,
                     env=env,
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=output,
                     start_new_session=True,
                 )
                 self._running.add(process)
             code = process.wait()
+            _release(process)
             with self._guard:
                 self._running.discard(process)
             output.seek(0)
@@ -91,6 +101,16 @@ class Work:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
             _signal_group(process, signal.SIGKILL)
+
+
+def _release(process: subprocess.Popen[bytes]) -> None:
+    """Tells the guard of a step that has ended that there is nothing to end."""
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):  # the guard was ended with the step
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:

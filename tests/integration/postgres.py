@@ -26,6 +26,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from deploy.local.postgres import copy_binaries
+
 REPOSITORY = Path(__file__).parents[2]
 SUPERUSER = "wordwatch"
 TEMPLATE = "wordwatch_template"
@@ -170,8 +172,7 @@ def start_cluster() -> Cluster:
     binaries, owner = find_binaries(), Owner.choose()
     folder = Path(tempfile.mkdtemp(prefix="wordwatch-pg-"))
     if not owner.may_run(binaries):  # a virtual environment under a closed home directory
-        shutil.copytree(binaries.parent, folder / "pginstall", symlinks=True)
-        binaries = folder / "pginstall" / "bin"
+        binaries = copy_binaries(binaries, folder)
     if owner.uid is not None:
         shutil.chown(folder, owner.uid, owner.gid)
     cluster = Cluster(0, folder, _guard(binaries, owner, folder))

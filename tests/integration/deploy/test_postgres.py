@@ -114,6 +114,16 @@ def test_a_killed_servers_lock_does_not_count_when_a_stranger_has_its_pid(home: 
             stranger.kill()
 
 
+def test_a_cluster_is_made_by_binaries_below_any_path(home: Path, tmp_path: Path) -> None:
+    """initdb puts its own path between double quotes into a shell's command."""
+    binaries = postgres.copy_binaries(postgres.find_binaries(), tmp_path / 'it\'s "odd" $HOME `exit` \\')
+    who = postgres.account(binaries, home)
+
+    data = postgres.make_cluster(home, binaries, who, postgres.server_environment(os.environ))
+
+    assert (data / "PG_VERSION").exists()
+
+
 def test_a_cluster_that_was_not_finished_is_made_anew(home: Path) -> None:
     half_made = home / "postgres" / "making-half" / "data"
     half_made.mkdir(parents=True)

@@ -28,7 +28,7 @@ class Signals:
 @pytest.fixture
 def signals() -> Iterator[Signals]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
     yield Signals()
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
@@ -82,3 +82,18 @@ def test_what_is_held_for_good_is_never_interrupted(signals: Signals) -> None:
     signals.send(signal.SIGTERM, after_s=2.0)
 
     assert signals.interrupts.count == 2
+
+
+def test_a_signal_that_is_ignored_from_the_start_stays_so() -> None:
+    """As `nohup` has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    others = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        interrupts = Interrupts()
+        interrupts.install()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.count == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), others, strict=True):
+            signal.signal(number, handler)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.__main__ import main
+from deploy.local.commands import main
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,6 @@ def test_stopping_or_showing_nothing_is_no_error(
     assert main([command], {"WORDWATCH_HOME": str(tmp_path / "never made")}) == 0
     assert capsys.readouterr().out == "nothing runs\n"
     assert list(tmp_path.iterdir()) == []
-
-
-def test_clean_removes_only_what_the_runner_made(tmp_path: Path) -> None:
-    (tmp_path / "run").mkdir()
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "letters").mkdir()
-
-    assert main(["clean"], {"WORDWATCH_HOME": str(tmp_path)}) == 0
-
-    assert [path.name for path in tmp_path.iterdir()] == ["letters"]
 
 
 def test_a_setting_that_can_not_be_used_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,3 +1,6 @@
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,21 @@ def test_go_keeps_its_caches_among_the_tools_where_there_is_no_home(tmp_path: Pa
 
 def test_a_build_is_missing_until_its_programs_are_there(tmp_path: Path) -> None:
     assert programs.Programs(tmp_path).missing() == ["nsq", "supervisor"]
+
+
+def test_an_older_python_gets_as_far_as_being_told_so() -> None:
+    """What the set-up imports has nothing that Python 3.7 can't read, nor annotations that it would evaluate."""
+    listed = subprocess.run(
+        [sys.executable, "-c", "import sys, deploy.local.setup; print(*(m for m in sys.modules if m[:6] == 'deploy'))"],
+        cwd=steps.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules = [steps.ROOT / f"{name.replace('.', '/')}.py" for name in listed.stdout.split()]
+    sources = [module.read_text(encoding="utf-8") for module in modules if module.exists()]
+
+    assert len(sources) >= 6
+    for source in sources:
+        ast.parse(source, feature_version=(3, 7))
+        assert "from __future__ import annotations" in source
