@@ -4,11 +4,16 @@ from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
+import structlog
+from prometheus_client import CollectorRegistry, Histogram
 
 from shared import topics
+from shared.ids import time_of
 from shared.messages import ClaimedCheck, Question, encode_all
 from shared.nsq.producer import Producer
 from shared.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 MOST_PER_CLAIM = 500
 
@@ -61,3 +66,37 @@ async def publish(producer: Producer, checks: Iterable[ClaimedCheck]) -> None:
         by_topic.setdefault(topics.OF_LANE[check.lane].name, []).append(check)
     for topic, claimed in by_topic.items():
         await producer.publish_many(topic, encode_all(claimed))
+
+
+class ClaimMetrics:
+    """What recorder and scheduler measure alike of claims.
+
+    Args:
+        registry: where it is registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._delay = Histogram(
+            "wordwatch_claim_delay_seconds",
+            "From when a check was asked for until its first claim; by the clocks of gateway and PostgreSQL",
+            ("lane",),
+            registry=registry,
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200),
+        )
+
+    def published(self, checks: Iterable[ClaimedCheck]) -> None:
+        """Counts checks that are claimed and published, and tells the log; of bulk work only at level debug."""
+        for check in checks:
+            if check.attempt == 1:
+                delay = check.claimed_at - time_of(check.check_id)
+                self._delay.labels(check.lane).observe(max(0.0, delay.total_seconds()))
+            tell = log.debug if check.lane == "bulk" else log.info
+            tell(
+                "check claimed",
+                check=str(check.check_id),
+                attempt=check.attempt,
+                host=check.host,
+                lane=check.lane,
+                lost=check.lost,
+                trace=check.trace,
+            )

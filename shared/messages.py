@@ -40,6 +40,10 @@ class Idempotency(Message, frozen=True):
     key: str
     digest: str
 
+    def __repr__(self) -> str:
+        """Without the key: whoever has it can ask for what it has made, and logs are read by others."""
+        return f"Idempotency(key=…, digest={self.digest!r})"
+
 
 # --- commands: gateway → recorder -----------------------------------------------------------------------------------
 
@@ -92,6 +96,10 @@ CheckCommand = CancelCheck | RetryCheck | DeleteCheck
 
 Command = SubmitCheck | CheckCommand
 """All commands, a tagged union by `kind`."""
+
+COMMAND_KINDS: frozenset[str] = frozenset(
+    str(kind.__struct_config__.tag) for kind in (SubmitCheck, CancelCheck, RetryCheck, DeleteCheck)
+)
 
 
 # --- checks, checks.bulk: recorder, scheduler → fetcher --------------------------------------------------------------
@@ -224,6 +232,15 @@ class ChangedCheck(Message, frozen=True):
 
     id: UUID
     status: Status
+
+
+OUTCOMES: frozenset[str] = frozenset(
+    {
+        *("applied", "deleted", "repeated", "expired", "refused"),
+        *("idempotency_key_reused", "not_found", "already_finished", "not_retryable"),
+    }
+)
+"""What a command may come to in this release; a newer recorder may know more."""
 
 
 class CommandOutcome(Message, frozen=True):

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from shared.redaction import hide_password
+
 PREFIX = "WORDWATCH_"
 FIRST_FREE_PORT, MAX_PORT = 1024, 65535
 LEASE_MARGIN_S = 15  # msg-timeout, plus what an attempt keeps back to publish its result
@@ -32,10 +34,21 @@ class Settings:
 
     home: Path = _setting(Path(".wordwatch"), "Folder of all local state: database, queues, logs, programs")
     tools: Path | None = _setting(None, "Folder of built programs; unset: `tools` in WORDWATCH_HOME")
+    browser: Path | None = _setting(None, "`make test`: the Chromium for the tests in a browser; unset: looked for")
 
     port: int = _setting(8080, "The gateway's port", port=True)
-    listen: str = _setting("127.0.0.1", "Address on which the gateway listens")
+    listen: str = _setting(
+        "127.0.0.1",
+        "Address (or name) on which the gateway listens; WORDWATCH_AUTH has to be set if it is no loopback one",
+    )
+    auth: Literal["off", "token"] | None = _setting(
+        None, "Who may use the gateway where others can reach it; off: whoever can. Unset: loopback only"
+    )
     public_hosts: tuple[str, ...] = _setting((), "Further Host names under which the gateway answers")
+    max_json_bytes: int = _setting(2**20, "The largest JSON body or form, in bytes after decompression", least=1024)
+    max_connections: int = _setting(
+        1000, "Connections of clients that the gateway has open at once; more make room or are turned away", least=1
+    )
     ops_port: int = _setting(
         0, "Port of /healthz, /readyz and /metrics of this process; 0: a free one, logged at start", least=0
     )
@@ -97,6 +110,11 @@ class Settings:
                 f"WORDWATCH_LEASE_S={self.lease_s:g} is too short for WORDWATCH_FETCH_TIMEOUT_S="
                 f"{self.fetch_timeout_s:g}: make it {self.fetch_timeout_s + LEASE_MARGIN_S:g} or more"
             )
+        if self.auth == "token":
+            raise SettingError(
+                "WORDWATCH_AUTH=token: there are no tokens yet, they come with a later release; until then listen on "
+                "loopback (WORDWATCH_LISTEN=127.0.0.1), or set WORDWATCH_AUTH=off to let in whoever can reach it"
+            )
         if self.nsqlookupd and self.nsqd:
             raise SettingError("set WORDWATCH_NSQLOOKUPD or WORDWATCH_NSQD, not both")
 
@@ -132,18 +150,23 @@ def _parse_whole(text: str) -> int:
 
 
 def _parser(kind: Any) -> Callable[[str], Any]:
+    kind = _without_none(kind)
     if typing.get_origin(kind) is Literal:
         return _parse_choice(typing.get_args(kind))
     plain: dict[Any, Callable[[str], Any]] = {
         int: _parse_whole,
         float: _parse_number,
         str: str,
-        str | None: str,
         Path: lambda text: Path(text).expanduser(),
-        Path | None: lambda text: Path(text).expanduser(),
         tuple[str, ...]: _parse_list,
     }
     return plain[kind]
+
+
+def _without_none(kind: Any) -> Any:
+    """The type of what is set, where unset is None."""
+    kinds = typing.get_args(kind)
+    return next(one for one in kinds if one is not type(None)) if type(None) in kinds else kind
 
 
 def variable(name: str) -> str:
@@ -203,7 +226,7 @@ def describe(settings: Settings) -> str:
         value = getattr(settings, field.name)
         shown = ",".join(value) if isinstance(value, tuple) else "" if value is None else value
         if field.name == "database_url" and value:
-            shown = re.sub(r"//([^:/@]*):[^@]*@", r"//\1:…@", value)
+            shown = hide_password(value)
         lines.append(f"{variable(field.name)}={shown}\n    {field.metadata['doc']}")
     return "\n".join(lines)
 

@@ -88,6 +88,7 @@ class _Fetcher:
         self.watchdog = Watchdog(self.threads, patience)
         reading = ReadingMetrics(registry)
         self.children = Pool(path, limits=limits, metrics=reading, clock=monotonic_s)
+        reading.watch(children=lambda: len(self.children.pids), busy_threads=lambda: self.threads.busy)
         self.attempts = Attempts(
             fetcher=Fetcher(self.session, FetchLimits.within(config.fetch_timeout_s, config.max_body_bytes), _accepts),
             hops=HopLimits(
@@ -134,16 +135,15 @@ class _Fetcher:
         """Starts all parts, and puts them down again in order."""
         service = self.service
         try:
-            async with self.nsq.lookup, self.producer, self.session:
+            async with self.nsq.connected(service, self.producer), self.session:
+                service.on_turn = lambda: None  # the watchdog has patience of its own, and the same timer
                 service.supervise(self.watchdog.run(), "watchdog")
                 service.supervise(self.children.run(), "reading children")
-                service.supervise(self.nsq.lookup.wait(), "nsq lookup")
-                service.supervise(self.producer.wait(), "nsq producer")
                 service.supervise(self.outbox.run(), "outbox")
                 here = service.supervise(self._say_here(), "sign of life")
                 consumers = {**self.lanes, topics.CLOCKS.name: self.clocks}
                 running = [service.supervise(each.run(), f"consumer of {name}") for name, each in consumers.items()]
-                service.needs |= {"nsqd": self.producer.ready, "clock": self.watch.is_right}
+                service.needs["clock"] = self.watch.is_right
                 service.needs |= {name: consumer.ready for name, consumer in self.lanes.items()}
                 await service.stopping.wait()
                 here.cancel()

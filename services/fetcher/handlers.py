@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import msgspec
 import structlog
+from structlog.contextvars import bind_contextvars
 
 from services.fetcher import leases, reports
 from services.fetcher.clock_watch import ClockWatch
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 STARTED_AFTER_S = 0.25
 MOST_GIVEN_UP = 3
 """So many attempts of a run may be lost before one that does not end in its lease is an outcome."""
+_MS = timedelta(milliseconds=1)
 AFTER_CLOCK_S = 1.0
 """How long a message is left to other fetchers that came while this one's clock was off."""
 
@@ -78,6 +80,7 @@ class Attempts:
         self._metrics = metrics
         self._begun = leases.Begun()
         self.load = Load(slots=asyncio.Semaphore(config.max_in_flight))
+        metrics.watch(in_flight=lambda: self.load.in_flight, capacity=config.max_in_flight)
 
     async def handle(self, message: Message) -> None:
         """Makes the attempt that a message asks for, or says that it came too late; the consumer FINs on return."""
@@ -86,13 +89,15 @@ class Attempts:
         except msgspec.DecodeError as error:
             log.error("message dropped: it can't be read", topic=message.topic, error=str(error), id=message.id)
             return
+        # Each message has a task of its own, so that whatever is logged from here on has these names.
+        bind_contextvars(check=str(check.check_id), attempt=check.attempt, host=check.host, trace=check.trace)
         async with self.load.slots:
             self.load.in_flight += 1
             try:
                 await self._handle(message, check)
             except Dropped:
                 self._metrics.dropped.inc()
-                log.warning("attempt dropped: its message went elsewhere", **_names(check))
+                log.warning("attempt dropped: its message went elsewhere")
             finally:
                 self.load.in_flight -= 1
 
@@ -104,19 +109,21 @@ class Attempts:
             report = await _while_owned(message, self._attempt(message, check, self._clock() + left_s), self._clock)
         except OutOfTime:
             self._metrics.given_up.inc()
-            log.warning("attempt given up: its lease ends", **_names(check))
+            log.warning("attempt given up: its lease ends")
             return  # unreported: with its lease it counts as lost, and the check as a suspect
         except StuckThread as error:
-            log.error(
-                "attempt handed back: its page is stuck, and this process ends", error=str(error), **_names(check)
-            )
+            log.error("attempt handed back: its page is stuck, and this process ends", error=str(error))
             self._begun.forget(check)
             await message.req()
             return
         await self._publish(check, _encoded(report))
         self.load.finished += 1
-        self._metrics.attempts.labels(report.error.code if report.error else "counted").inc()
-        log.info("attempt ended", outcome=report.error.code if report.error else "counted", **_names(check))
+        outcome = report.error.code if report.error else "counted"
+        self._metrics.ended(outcome)
+        took = report.finished_at - report.started_at
+        # Of bulk work, a line for each attempt would drown all others.
+        tell = log.debug if check.lane == "bulk" else log.info
+        tell("attempt ended", outcome=outcome, http_status=report.facts.http_status, took_ms=took // _MS)
 
     async def _begin(self, message: Message, check: ClaimedCheck) -> float | None:
         """Waits for the attempt's turn; returns for how many seconds it may last, or None if it may not begin.
@@ -138,18 +145,19 @@ class Attempts:
             await message.req(AFTER_CLOCK_S)
             return None
         if check in self._begun:
-            log.info("repeat of an attempt that was begun here", **_names(check))
+            log.info("repeat of an attempt that was begun here")
             return None
         if isinstance(verdict, leases.TooLate):
             await self._too_late(message, check)
             return None
         now = self._utc_now()
         self._begun.add(check, now)
+        self._metrics.began(check.lane, now - check.claimed_at)
         return (check.not_after - now).total_seconds() - leases.PUBLISH_MARGIN_S
 
     async def _too_late(self, message: Message, check: ClaimedCheck) -> None:
         self._metrics.late.inc()
-        log.info("attempt not begun: too little of its lease is left", attempts=message.attempts, **_names(check))
+        log.info("attempt not begun: too little of its lease is left", attempts=message.attempts)
         if message.attempts == 1:
             await self._outbox.late(_ref(check, self._utc_now))
         # Another fetcher may have begun it and died of it. Reported as not begun, the check would come back without a
@@ -174,7 +182,7 @@ class Attempts:
         except FetchError as problem:
             counted, facts, error = None, reports.facts(trail), reports.error(problem)
         except Exception as problem:  # the edge of one attempt: our own fault, and not the end of the others
-            log.exception("attempt failed by our own fault", **_names(check))
+            log.exception("attempt failed by our own fault")
             counted, facts, error = None, reports.facts(trail), reports.internal(problem)
         finally:
             soon.cancel()
@@ -235,7 +243,7 @@ class Attempts:
             except NsqError as error:
                 if self._utc_now() >= check.not_after:
                     raise
-                log.warning("result not published yet", error=repr(error), **_names(check))
+                log.warning("result not published yet", error=repr(error))
             else:
                 return
 
@@ -269,17 +277,13 @@ def _encoded(report: AttemptFinished) -> bytes:
     try:
         return encode(report)
     except (UnicodeError, msgspec.MsgspecError) as problem:
-        log.exception("report can't be encoded", check=str(report.check_id), attempt=report.attempt)
+        log.exception("report can't be encoded")
         bare = msgspec.structs.replace(report, counted=None, facts=PageFacts(), error=reports.internal(problem))
         return encode(bare)
 
 
 def _ref(check: ClaimedCheck, at: WallClock) -> AttemptRef:
     return AttemptRef(check_id=check.check_id, attempt=check.attempt, host=check.host, at=at())
-
-
-def _names(check: ClaimedCheck) -> dict[str, str | int]:
-    return {"check": str(check.check_id), "attempt": check.attempt, "host": check.host, "trace": check.trace}
 
 
 OnMessage = Callable[[Message], Awaitable[None]]

@@ -12,6 +12,7 @@ from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
 from shared import topics
 from shared.db import connect
+from shared.db.metrics import DatabaseMetrics
 from shared.db.single import SingleConnection
 from shared.nsq.wiring import Wiring
 from shared.service import Service
@@ -40,7 +41,7 @@ async def run(service: Service) -> None:
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
 
     parameters = PARAMETERS | {"application_name": service.instance}
-    database = SingleConnection(url, role=ROLE, parameters=parameters)
+    database = SingleConnection(url, role=ROLE, parameters=parameters, metrics=DatabaseMetrics(service.registry))
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     inbox = Inbox()
@@ -53,13 +54,11 @@ async def run(service: Service) -> None:
         )
         for topic in (topics.COMMANDS, topics.RESULTS)
     }
-    async with nsq.lookup, producer:
-        service.supervise(nsq.lookup.wait(), "nsq lookup")
-        service.supervise(producer.wait(), "nsq producer")
+    async with nsq.connected(service, producer):
         flushing = service.supervise(recorder.run(), "recorder")
         service.supervise(_prune(SingleConnection(url, role=ROLE, parameters=parameters)), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
-        service.needs |= {"database": database.is_open, "nsqd": producer.ready}
+        service.needs["database"] = database.is_open
         service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
         await service.stopping.wait()
         within_s = 0.0 if flushing.done() else STOP_CONSUMERS_S  # if it died, nobody will finish what is in hand

@@ -35,6 +35,24 @@ def is_data(error: asyncpg.PostgresError) -> bool:
     return (error.sqlstate or "")[:2] in _DATA_CLASSES
 
 
+def said(error: asyncpg.PostgresError) -> str:
+    """The error without its DETAIL, which quotes rows, and without asyncpg's own words, which quote values."""
+    told = getattr(error, "message", None)
+    name = f"{type(error).__name__} ({error.sqlstate})"
+    return f"{name}: {told}" if told else name
+
+
+def names(item: Item) -> dict[str, str | int]:
+    """What the log calls an item by. What callers have written is not for the log."""
+    message = item.command if isinstance(item, Asked) else item
+    named: dict[str, str | int] = {"kind": str(message.__struct_config__.tag)}
+    for field, name in (("check_id", "check"), ("id", "command"), ("attempt", "attempt"), ("trace", "trace")):
+        value = getattr(message, field, None)
+        if value is not None:
+            named[name] = value if isinstance(value, int) else str(value)
+    return named
+
+
 def perhaps_committed(items: Sequence[Item]) -> list[Item]:
     """The items for another try: a commit whose answer was lost claimed checks that nobody has published."""
     return [replace(item, redelivered=True) if isinstance(item, Asked) else item for item in items]

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -63,6 +64,7 @@ class Recorder:
         self._metrics = metrics
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
+        metrics.watch(inbox=lambda: len(inbox), owed=lambda: len(self._owed))
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
@@ -78,14 +80,23 @@ class Recorder:
         deliveries = [d for d in [await self._decoded(message) for message in taken] if d is not None]
         with self._metrics.flush_seconds.time():
             done = await self._record([d.item for d in deliveries])
-        self._metrics.flush_size.observe(len(deliveries))
+        self._metrics.flushed([delivery.message for delivery in deliveries], time.time_ns())
         published = await self._publish(done)
         for delivery in deliveries:
-            if published or not isinstance(delivery.item, Asked):
+            if published is not None or not isinstance(delivery.item, Asked):
                 await delivery.message.fin()
             else:
                 await delivery.message.req(PUBLISH_AGAIN_S)
+        self._log(done, published or [])
         await self._tell(done)
+
+    def _log(self, done: Flushed, published: Sequence[ClaimedCheck]) -> None:
+        """Called before the hint, so that what that sets off is told after this."""
+        for told in done.told:
+            (log.debug if told.bulk else log.info)(told.event, **told.fields)
+            if told.kind is not None:
+                self._metrics.command(told.kind, told.fields["outcome"])
+        self._metrics.claims.published(published)
 
     async def _decoded(self, message: Message) -> Delivery | None:
         try:
@@ -117,7 +128,7 @@ class Recorder:
     async def _set_aside(self, item: Item, error: asyncpg.PostgresError) -> Flushed:
         """Records of a culprit what can be; what can't even then is dropped: its lease brings the check back."""
         self._metrics.culprits.inc()
-        log.error("PostgreSQL refuses the contents of a message", item=repr(item)[:500], error=str(error))
+        log.error("PostgreSQL refuses the contents of a message", error=faults.said(error), **faults.names(item))
         harmless = faults.set_aside(item)
         if harmless is None:
             return Flushed()
@@ -126,7 +137,7 @@ class Recorder:
         except asyncpg.PostgresError as again:
             if not faults.is_data(again):
                 raise
-            log.error("message dropped: nothing of it can be recorded", error=str(again))
+            log.error("message dropped: nothing of it can be recorded", error=faults.said(again), **faults.names(item))
             return Flushed()
 
     async def _committed(self, items: Sequence[Item]) -> Flushed:
@@ -149,17 +160,17 @@ class Recorder:
                 items = faults.perhaps_committed(items)
                 await asyncio.sleep(backoff.next_s())
 
-    async def _publish(self, done: Flushed) -> bool:
-        """Publishes what commits have claimed; what no nsqd takes goes with the next flush."""
+    async def _publish(self, done: Flushed) -> list[ClaimedCheck] | None:
+        """Publishes what commits have claimed, and returns it; what no nsqd takes (None) goes with the next flush."""
         self._owed = [*self._owed, *done.claimed][-MOST_OWED:]
         try:
             await claims.publish(self._producer, self._owed)
         except NsqError as error:
             log.error("claimed checks not published yet", error=repr(error), checks=len(self._owed))
-            return False
+            return None
         self._metrics.claimed.inc(len(self._owed))
-        self._owed = []
-        return True
+        published, self._owed = self._owed, []
+        return published
 
     async def _tell(self, done: Flushed) -> None:
         if done.changed or done.outcomes or done.deleted:

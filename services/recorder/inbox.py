@@ -20,6 +20,9 @@ class Inbox:
         self._waiting: deque[Message] = deque()
         self._filled = asyncio.Event()
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def put(self, message: Message) -> None:
         """Takes a message; it is finished or requeued later, by whoever takes it out."""
         if len(self._waiting) >= PURGE_ABOVE:

@@ -1,31 +1,67 @@
 """What the recorder measures."""
 
+from collections.abc import Callable, Collection
+from typing import Final
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared import topics
+from shared.claims import ClaimMetrics
+from shared.messages import COMMAND_KINDS, OUTCOMES
+from shared.metrics import known, live_gauge
+from shared.nsq.message import Message
+
+_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class Metrics:
     """The recorder's own figures."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+        def counter(name: str, about: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"wordwatch_recorder_{name}", about, labels, registry=registry)
+
         self.flush_seconds = Histogram(
             "wordwatch_recorder_flush_seconds",
             "Time of a flush, retries included",
             registry=registry,
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            buckets=_BUCKETS_S,
         )
-        self.flush_size = Histogram(
+        self._flush_size = Histogram(
             "wordwatch_recorder_flush_messages",
             "Messages in a flush",
             registry=registry,
             buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500),
         )
-        self.flush_retries = Counter(
-            "wordwatch_recorder_flush_retries", "Flushes that failed and were tried again", registry=registry
+        delay = Histogram(
+            "wordwatch_recorder_commit_delay_seconds",
+            "From when nsqd took a message until what it says was committed; by the clocks of both machines",
+            ("topic",),
+            registry=registry,
+            buckets=(*_BUCKETS_S, 60, 300),
         )
-        self.culprits = Counter(
-            "wordwatch_recorder_culprits", "Messages whose contents PostgreSQL refused", registry=registry
-        )
-        self.undecodable = Counter(
-            "wordwatch_recorder_undecodable_messages", "Messages dropped as unreadable", registry=registry
-        )
-        self.claimed = Counter("wordwatch_recorder_claimed_checks", "Checks claimed and published", registry=registry)
+        self._delay = {topic.name: delay.labels(topic.name) for topic in (topics.COMMANDS, topics.RESULTS)}
+        self._settled = counter("settled_commands", "Commands committed, repeats included", ("kind", "outcome"))
+        self.flush_retries = counter("flush_retries", "Flushes that failed and were tried again")
+        self.culprits = counter("culprits", "Messages whose contents PostgreSQL refused")
+        self.undecodable = counter("undecodable_messages", "Messages dropped as unreadable")
+        self.claims = ClaimMetrics(registry)
+        self.claimed = counter("claimed_checks", "Checks claimed and published")
+
+    def watch(self, *, inbox: Callable[[], int], owed: Callable[[], int]) -> None:
+        """Says where to ask how much waits; to be called once."""
+        live_gauge("wordwatch_recorder_inbox_messages", "Messages in hand that wait for a flush", inbox, self._registry)
+        about = "Checks that are claimed, but that no nsqd has taken yet"
+        live_gauge("wordwatch_recorder_unpublished_checks", about, owed, self._registry)
+
+    def flushed(self, messages: Collection[Message], now_ns: int) -> None:
+        """Counts a flush; `now_ns` is the time of its end, in nanoseconds since 1970."""
+        self._flush_size.observe(len(messages))
+        for message in messages:
+            self._delay[message.topic].observe(max(0, now_ns - message.timestamp) / 1e9)
+
+    def command(self, kind: str, outcome: str) -> None:
+        """Counts what became of a command."""
+        self._settled.labels(known(kind, COMMAND_KINDS), known(outcome, OUTCOMES)).inc()

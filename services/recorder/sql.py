@@ -49,7 +49,8 @@ RETURNING l.check_id, l.attempt
 """
 
 READ_CHECKS = """
-SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at
+SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at,
+       trace, bulk
 FROM checks WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """
 

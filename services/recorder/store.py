@@ -11,9 +11,10 @@ from uuid import UUID
 
 import asyncpg
 
-from services.recorder import rows, sql
+from services.recorder import rows, sql, story
 from services.recorder.ledger import Jitter, Ledger, Reports
 from services.recorder.lifecycle import RetryPolicy
+from services.recorder.story import About, Told
 from shared import claims
 from shared.messages import (
     ChangedCheck,
@@ -52,6 +53,7 @@ class Flushed:
     deleted: list[UUID] = field(default_factory=list)
     outcomes: list[CommandOutcome] = field(default_factory=list)
     clocks: list[ClockReading] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
 
     def extend(self, other: "Flushed") -> None:
         """Adds what a later flush has committed."""
@@ -60,6 +62,7 @@ class Flushed:
         self.deleted += other.deleted
         self.outcomes += other.outcomes
         self.clocks += other.clocks
+        self.told += other.told
 
 
 class Flush:
@@ -80,6 +83,7 @@ class Flush:
         self._reports = Reports.of(item for item in items if not isinstance(item, Asked))
         here = sorted((item for item in items if isinstance(item, FetcherHere)), key=lambda item: item.at)
         self._here = {item.fetcher: item for item in here}
+        self._about: dict[UUID, About] = {}
         self._done = Flushed()
 
     async def run(self) -> Flushed:
@@ -102,7 +106,13 @@ class Flush:
                 claimed = await self._fetch(claims.CLAIM, *claims.claim_arguments(self._config, held))
                 self._done.claimed.extend(claims.from_row(row) for row in claimed)
             await self._claimed_before(wanted)
+        self._tell(ledger)
         return self._done
+
+    def _tell(self, ledger: Ledger) -> None:
+        commands = [*self._refused, *self._submits, *self._orders]
+        self._done.told += story.of_commands(commands, self._done.outcomes, self._about)
+        self._done.told += story.of_attempts(self._reports.finished, self._reports.late, ledger, self._about)
 
     async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
         return await self._connection.fetch(query, *arguments)
@@ -190,7 +200,9 @@ class Flush:
         ids = sorted({each.check_id for each in (*reports.ending, *reports.started, *orders)})
         if not ids:
             return Ledger({})
-        ledger = Ledger({row["id"]: rows.state(row) for row in await self._fetch(sql.READ_CHECKS, ids)})
+        found = await self._fetch(sql.READ_CHECKS, ids)
+        self._about = {row["id"]: About(row["trace"], row["bulk"]) for row in found}
+        ledger = Ledger({row["id"]: rows.state(row) for row in found})
         ledger.report(reports, leases, now, self._policy, self._jitter)
         if orders:  # asked only now: who applied one of them at this moment held the same rows
             ledger.command(orders, await self._known_outcomes(orders), now)

@@ -6,9 +6,11 @@ import aiohttp
 
 from services.scheduler.draining import DrainWatch
 from services.scheduler.handlers import Scheduler
+from services.scheduler.metrics import Metrics
 from shared import topics
 from shared.clock import MonotonicClock, monotonic_s
 from shared.db import connect
+from shared.db.metrics import DatabaseMetrics
 from shared.db.single import SingleConnection
 from shared.nsq import stats
 from shared.nsq.lookup import Lookup
@@ -29,7 +31,7 @@ async def run(service: Service) -> None:
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
 
     parameters = {"application_name": service.instance, "statement_timeout": STATEMENT_TIMEOUT}
-    database = SingleConnection(url, role=ROLE, parameters=parameters)
+    database = SingleConnection(url, role=ROLE, parameters=parameters, metrics=DatabaseMetrics(service.registry))
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     watch = DrainWatch(force_s=FORCE_LEASES * config.lease_s)
@@ -38,13 +40,11 @@ async def run(service: Service) -> None:
         producer=producer,
         watch=watch,
         config=config,
-        registry=service.registry,
+        metrics=Metrics(service.registry),
         clock=monotonic_s,
     )
-    async with nsq.lookup, producer, aiohttp.ClientSession() as session:
-        service.supervise(nsq.lookup.wait(), "nsq lookup")
-        service.supervise(producer.wait(), "nsq producer")
-        service.needs |= {"database": database.is_open, "nsqd": producer.ready}
+    async with nsq.connected(service, producer), aiohttp.ClientSession() as session:
+        service.needs["database"] = database.is_open
         service.supervise(scheduler.run(), "rounds")
         service.supervise(watch_results(watch, nsq.lookup, session, monotonic_s), "watch of results")
         await service.stopping.wait()

@@ -5,10 +5,10 @@ import random
 
 import asyncpg
 import structlog
-from prometheus_client import CollectorRegistry, Counter
 
 from services.scheduler import sql
 from services.scheduler.draining import DrainWatch
+from services.scheduler.metrics import Metrics
 from shared import claims
 from shared.backoff import Backoff
 from shared.clock import MonotonicClock
@@ -41,7 +41,7 @@ class Scheduler:
         producer: Producer,
         watch: DrainWatch,
         config: Settings,
-        registry: CollectorRegistry,
+        metrics: Metrics,
         clock: MonotonicClock,
     ) -> None:
         self._database = database
@@ -51,9 +51,7 @@ class Scheduler:
         self._clock = clock
         self._swept_at_s = 0.0
         self._woken = False
-        self._claimed = Counter("wordwatch_scheduler_claimed_checks", "Checks claimed and published", registry=registry)
-        self._lost = Counter("wordwatch_scheduler_lost_leases", "Leases that ended without a word", registry=registry)
-        self._failed = Counter("wordwatch_scheduler_failed_rounds", "Rounds that failed", registry=registry)
+        self._metrics = metrics
 
     async def run(self) -> None:
         """Makes one round after another until cancelled."""
@@ -67,11 +65,12 @@ class Scheduler:
         while True:
             began_s = self._clock()
             try:
-                claimed = await self.round()
+                with self._metrics.round_seconds.time():
+                    claimed = await self.round()
                 backoff.reset()
             except _PASSING as error:
                 claimed = 0
-                self._failed.inc()
+                self._metrics.failed.inc()
                 log.warning("round failed, tried again", error=repr(error))
                 self._database.drop()
                 self._watch.database_stalled()
@@ -89,7 +88,8 @@ class Scheduler:
         except NsqError as error:
             log.error("claimed checks not published; their leases have to end", checks=len(checks), error=repr(error))
             return 0
-        self._claimed.inc(len(checks))
+        self._metrics.claimed.inc(len(checks))
+        self._metrics.claims.published(checks)
         return len(checks)
 
     async def _look(self, connection: asyncpg.Connection) -> list[ClaimedCheck]:
@@ -122,5 +122,5 @@ class Scheduler:
                 claims.trusted(config),
             )
         if lost:
-            self._lost.inc(lost)
+            self._metrics.lost.inc(lost)
             log.warning("leases ended without a result", checks=lost)

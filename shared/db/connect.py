@@ -7,6 +7,9 @@ from typing import Any, Literal
 import asyncpg
 import structlog
 
+from shared.db.metrics import DatabaseMetrics, Use
+from shared.redaction import secrets_of
+
 log = structlog.get_logger(__name__)
 
 Role = Literal["wordwatch_gateway", "wordwatch_recorder", "wordwatch_scheduler"]
@@ -14,6 +17,10 @@ Role = Literal["wordwatch_gateway", "wordwatch_recorder", "wordwatch_scheduler"]
 CONNECT_TIMEOUT_S = 5.0
 COMMAND_TIMEOUT_S = 30.0
 OLDEST_MAJOR = 15
+_UNREADABLE = (
+    "it can't be read as postgres://USER:PASSWORD@HOST:PORT/DATABASE (is each of : / ? # [ ] @ % in the password "
+    "written as %XX?)"
+)
 
 # InternalClientError is no PostgresError, though a killed server can cause one.
 UNAVAILABLE = (
@@ -78,8 +85,16 @@ async def connect(
                 connection.terminate()  # to close it in order would wait for a server that may be silent
                 raise
     except (*UNAVAILABLE, asyncpg.PostgresError, ValueError) as error:
-        raise DatabaseUnavailableError(f"PostgreSQL at WORDWATCH_DATABASE_URL can't be used: {error!r}") from error
+        quotes = _quotes_password(database_url, error)
+        why = _UNREADABLE if quotes else repr(error)
+        text = f"PostgreSQL at WORDWATCH_DATABASE_URL can't be used: {why}"
+        raise DatabaseUnavailableError(text) from (None if quotes else error)
     return connection
+
+
+def _quotes_password(database_url: str, error: Exception) -> bool:
+    """Whether an error that quotes what it can't take apart quotes a piece of the password."""
+    return isinstance(error, ValueError) and any(piece in str(error) for piece in secrets_of(database_url))
 
 
 async def _prepare(connection: asyncpg.Connection, role: Role | None) -> None:
@@ -94,7 +109,9 @@ async def _prepare(connection: asyncpg.Connection, role: Role | None) -> None:
         raise RoleMissingError(f"role {role} can't be taken ({e}): run `python -m shared.db.migrate` first") from e
 
 
-async def create_pool(database_url: str, *, role: Role, application: str, max_size: int = 4) -> asyncpg.Pool:
+async def create_pool(
+    database_url: str, *, role: Role, application: str, max_size: int = 4, metrics: DatabaseMetrics | None = None
+) -> asyncpg.Pool:
     """Makes a pool of connections that have taken `role`, for a service that only reads.
 
     Each is opened when it is needed, by `connect`: to acquire one can raise what that raises. No minimum of them is
@@ -103,6 +120,7 @@ async def create_pool(database_url: str, *, role: Role, application: str, max_si
     Raises:
         DatabaseUnavailableError, DatabaseTooOldError, RoleMissingError: as `connect`, of its first connection.
     """
+    counted = metrics or DatabaseMetrics()
 
     async def keep(_connection: asyncpg.Connection) -> None:
         """What only reads leaves nothing to reset; asyncpg's default would cost a round trip each time."""
@@ -110,11 +128,19 @@ async def create_pool(database_url: str, *, role: Role, application: str, max_si
     async def open_one(*_: Any, **__: Any) -> asyncpg.Connection:
         # A plan that is kept would be one for the tables as they were, however long ago that is.
         parameters = {"application_name": application, "plan_cache_mode": "force_custom_plan"}
-        return await connect(database_url, role=role, parameters=parameters, command_timeout_s=COMMAND_TIMEOUT_S)
+        try:
+            made = await connect(database_url, role=role, parameters=parameters, command_timeout_s=COMMAND_TIMEOUT_S)
+        except DatabaseError:
+            counted.failed.inc()
+            raise
+        counted.opened.inc()
+        return made
 
     first = await open_one()  # raises what tells a person what to do
     await first.close()
-    return await asyncpg.create_pool(connect=open_one, reset=keep, min_size=0, max_size=max_size)
+    pool = await asyncpg.create_pool(connect=open_one, reset=keep, min_size=0, max_size=max_size)
+    counted.watch(lambda: Use(pool.get_size(), pool.get_size() - pool.get_idle_size()), most=max_size)
+    return pool
 
 
 async def wait_for(database_url: str, *, role: Role, timeout_s: float) -> None:

@@ -7,7 +7,8 @@ from typing import TypeVar
 import asyncpg
 
 from shared.clock import MonotonicClock, monotonic_s
-from shared.db.connect import Role, connect
+from shared.db.connect import DatabaseError, Role, connect
+from shared.db.metrics import DatabaseMetrics, Use
 
 T = TypeVar("T")
 
@@ -23,11 +24,18 @@ class SingleConnection:
         database_url: where.
         role: the role that it takes.
         parameters: PostgreSQL's run-time parameters for it.
+        metrics: where it is counted.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, database_url: str, *, role: Role, parameters: Mapping[str, str], clock: MonotonicClock = monotonic_s
+        self,
+        database_url: str,
+        *,
+        role: Role,
+        parameters: Mapping[str, str],
+        metrics: DatabaseMetrics | None = None,
+        clock: MonotonicClock = monotonic_s,
     ) -> None:
         self._database_url = database_url
         self._role = role
@@ -35,6 +43,8 @@ class SingleConnection:
         self._clock = clock
         self._connection: asyncpg.Connection | None = None
         self._asked_at_s: float | None = None
+        self._metrics = metrics or DatabaseMetrics()
+        self._metrics.watch(self._use, most=1)
 
     def is_open(self) -> bool:
         """Whether it is there and its server answers, as far as is known."""
@@ -49,8 +59,17 @@ class SingleConnection:
             DatabaseError: it can't be opened.
         """
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connect(self._database_url, role=self._role, parameters=self._parameters)
+            try:
+                self._connection = await connect(self._database_url, role=self._role, parameters=self._parameters)
+            except DatabaseError:
+                self._metrics.failed.inc()
+                raise
+            self._metrics.opened.inc()
         return self._connection
+
+    def _use(self) -> Use:
+        there = self._connection is not None and not self._connection.is_closed()
+        return Use(open=int(there), busy=int(there and self._asked_at_s is not None))
 
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]], *, timeout_s: float) -> T:
         """Awaits `work` with the connection.

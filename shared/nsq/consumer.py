@@ -199,7 +199,7 @@ class Consumer:
             self._receive(self._subscriptions[connection], frame)
 
         def refused(error: FrameError) -> None:
-            self._metrics.refused.labels(error.code).inc()
+            self._metrics.refused(error)
             if connection in self._subscriptions:
                 self._subscriptions[connection].refused(error)
 

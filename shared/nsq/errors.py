@@ -104,6 +104,8 @@ _KINDS: tuple[type[FrameError], ...] = (
     TouchFailed,
 )
 _BY_CODE = {code: kind for kind in _KINDS for code in kind.codes}
+CODES = frozenset(_BY_CODE)
+"""All that are known here."""
 UNSOLICITED = frozenset(FinFailed.codes + ReqFailed.codes + TouchFailed.codes)
 """Codes that answer commands which have no answer when they succeed; they are paired with nothing."""
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.metrics import known
+from shared.nsq.errors import CODES, FrameError
 from shared.nsq.names import is_ephemeral
 
+_WAITS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _PREFIX = "wordwatch_nsq_"
 
 
@@ -36,6 +39,12 @@ class ChannelMetrics:
         self.touched = metrics.touched.labels(*labels)
         self.lost = metrics.lost.labels(*labels)
         self.handler_errors = metrics.handler_errors.labels(*labels)
+        self._waits = metrics.waits.labels(*labels)
+
+    def received(self, published_ns: int, now_ns: int) -> None:
+        """Counts a message that nsqd took and gave out at these times, in nanoseconds since 1970."""
+        self.messages.inc()
+        self._waits.observe(max(0, now_ns - published_ns) / 1e9)
 
 
 def channel_label(channel: str) -> str:
@@ -65,8 +74,19 @@ class Metrics:
         self.touched = counter("touched", "TOUCHes sent", channel)
         self.lost = counter("lost", "Messages lost to another consumer while they were in hand", channel)
         self.handler_errors = counter("handler_errors", "Handlers that raised", channel)
-        self.refused = counter("refused", "FIN, REQ and TOUCH that nsqd refused", ("code",))
+        self.waits = Histogram(
+            _PREFIX + "message_wait_seconds",
+            "From when nsqd took a message until it was received; by the clocks of both machines",
+            channel,
+            registry=registry,
+            buckets=_WAITS_S,
+        )
+        self._refused = counter("refused", "FIN, REQ and TOUCH that nsqd refused", ("code",))
         self.reconnects = counter("reconnects", "Connections tried again", ("role",))
         self.connections = Gauge(_PREFIX + "connections", "Usable connections", ("role",), registry=registry)
         self.in_flight = _Live(Gauge(_PREFIX + "in_flight", "Messages in hand", registry=registry))
         self.outstanding = _Live(Gauge(_PREFIX + "outstanding", "Publishes not acknowledged yet", registry=registry))
+
+    def refused(self, error: FrameError) -> None:
+        """Counts a refusal."""
+        self._refused.labels(known(error.code, CODES)).inc()

@@ -1,5 +1,6 @@
 """The messages of one consuming connection that are in hand."""
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -60,7 +61,7 @@ class Subscription:
         message = Message(frame, self, received_at)
         self.in_flight[message.id] = message
         self.last_message_at = self.clock()
-        self._metrics.messages.inc()
+        self._metrics.received(frame.timestamp, time.time_ns())
         return message
 
     def fin(self, message: Message) -> bool:

@@ -1,5 +1,8 @@
 """The NSQ parts of a service, made from its settings: the one place that joins the two."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from prometheus_client import CollectorRegistry
 
 from shared import topics
@@ -8,6 +11,7 @@ from shared.nsq.consumer import Consumer, Handler
 from shared.nsq.lookup import Lookup
 from shared.nsq.metrics import Metrics
 from shared.nsq.producer import Producer
+from shared.service import Service
 from shared.settings import Settings
 
 
@@ -22,6 +26,15 @@ class Wiring:
         self._metrics = Metrics(registry)
         local = (f"127.0.0.1:{config.lookupd_http_port}",)
         self.lookup = Lookup(() if config.nsqd else config.nsqlookupd or local, config.nsqd)
+
+    @asynccontextmanager
+    async def connected(self, service: Service, producer: Producer) -> AsyncIterator[None]:
+        """Runs the lookup and `producer` while the context lasts: what the service can't do without, and needs."""
+        async with self.lookup, producer:
+            service.supervise(self.lookup.wait(), "nsq lookup")
+            service.supervise(producer.wait(), "nsq producer")
+            service.needs["nsqd"] = producer.ready
+            yield
 
     def producer(self) -> Producer:
         """A producer that provisions all durable topics."""

@@ -25,6 +25,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from deploy.local.postgres import copy_binaries
 from tests.integration.postgres import SUPERUSER, Owner, find_binaries
 from tests.integration.servers import HOST, Nsqd, Nsqlookupd, eventually, free_port
 
@@ -192,12 +193,12 @@ class Gateway(Service):
 class Postgres(Process):
     """A PostgreSQL server of one's own, which survives SIGKILL (unlike the one that other tests share)."""
 
-    def __init__(self, folder: Path, data: Path | None = None) -> None:
+    def __init__(self, folder: Path, data: Path | None = None, *, password: str = "") -> None:
         self.port = free_port()
+        self._password = password  # of no use to a server that trusts everybody, but it stands in the URL
         self._binaries, self._owner = find_binaries(), Owner.choose()
         if not self._owner.may_run(self._binaries):  # a virtual environment under a closed home directory
-            shutil.copytree(self._binaries.parent, folder / "pginstall", symlinks=True)
-            self._binaries = folder / "pginstall" / "bin"
+            self._binaries = copy_binaries(self._binaries, folder)
         self._data = data or folder / "data"
         options = [f"-c{name}={value}" for name, value in (_POSTGRES | {"port": str(self.port)}).items()]
         super().__init__(
@@ -210,7 +211,7 @@ class Postgres(Process):
 
     @property
     def url(self) -> str:
-        return f"postgres://{SUPERUSER}@{HOST}:{self.port}/postgres"
+        return f"postgres://{SUPERUSER}{self._password and ':'}{self._password}@{HOST}:{self.port}/postgres"
 
     async def prepare(self) -> None:
         """Makes the cluster, starts it, and migrates."""
@@ -345,19 +346,21 @@ async def fleet(
     lookupds: int = 1,
     nsqd_options: Sequence[str] = (),
     postgres_data: Path | None = None,
+    password: str = "",
     **settings: Any,
 ) -> AsyncIterator[Fleet]:
     """Starts everything and waits until all of it is ready.
 
     Args:
         postgres_data: where PostgreSQL's data are to be; not there yet.
+        password: what stands in the URL of the database.
         settings: of all services, as in `shared.settings` (`lease_s=20`, `fetch_timeout_s=5`, …).
     """
     given = {"allow_targets": "127.0.0.0/8", "lease_s": 20, "fetch_timeout_s": 5} | settings
     folder = _folder()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        postgres = Postgres(folder, postgres_data)
+        postgres = Postgres(folder, postgres_data, password=password)
         stack.push_async_callback(postgres.kill)
         found = [await stack.enter_async_context(Nsqlookupd()) for _ in range(lookupds)]
         queues = [await stack.enter_async_context(Nsqd(*nsqd_options, lookupds=found)) for _ in range(nsqds)]

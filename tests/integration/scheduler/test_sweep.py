@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.scheduler import app
 from services.scheduler.draining import GRACE_S, DrainWatch
 from services.scheduler.handlers import LOOK_EVERY_S, STALLED_AFTER_S, Scheduler
+from services.scheduler.metrics import Metrics
 from shared import messages, topics
 from shared.clock import MonotonicClock, monotonic_s
 from shared.db.single import SingleConnection
@@ -67,7 +68,12 @@ async def rounds(db: Database, nsqd: Nsqd, clock: MonotonicClock | None = None) 
     producer = nsq.producer()
     database = SingleConnection(db.url, role="wordwatch_scheduler", parameters={})
     scheduler = Scheduler(
-        database=database, producer=producer, watch=watch, config=settings, registry=registry, clock=clock or by_hand
+        database=database,
+        producer=producer,
+        watch=watch,
+        config=settings,
+        metrics=Metrics(registry),
+        clock=clock or by_hand,
     )
     async with nsq.lookup, producer:
         await eventually(producer.ready, what="the producer is connected")

@@ -51,6 +51,10 @@ def test_lists_are_split_at_commas_and_an_empty_variable_is_unset() -> None:
         ("WORDWATCH_HOST_RATE_PER_S", "nan"),
         ("WORDWATCH_LOG_FORMAT", "xml"),
         ("WORDWATCH_LEASE_S", "44"),
+        ("WORDWATCH_AUTH", "token"),  # there are none yet
+        ("WORDWATCH_AUTH", "none"),
+        ("WORDWATCH_MAX_JSON_BYTES", "1"),
+        ("WORDWATCH_MAX_CONNECTIONS", "0"),
     ],
 )
 def test_a_value_that_can_not_be_used_is_named(name: str, value: str) -> None:
