@@ -8,25 +8,45 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
-_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@/\s]+)(?::([0-9]{1,5}))?")
+_AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{1,5}))?")
+_ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
+_MAX_PORT: Final = 65535
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not listened on
 
 
 def split_host(authority: str) -> tuple[str, str] | None:
     """Splits `host[:port]` as a Host header has it (RFC 9110 §7.2); None when it is not of that form.
 
+    Names are those that DNS can have, so international ones in their ASCII form.
+
     Returns:
         The host in lower case, without brackets and the DNS's closing dot, and the port or "".
     """
     found = _AUTHORITY.fullmatch(authority)
-    if found is None:
+    if found is None or int(found[2] or 0) > _MAX_PORT:
         return None
-    return found[1].strip("[]").rstrip(".").lower(), found[2] or ""
+    host = found[1].removesuffix(".").lower()
+    if host.startswith("["):
+        host = host[1:-1]
+        if not isinstance(_ip_address(host), ipaddress.IPv6Address):
+            return None
+    return (host, found[2] or "") if host else None
+
+
+def authority_of_target(target: str) -> str | None:
+    """The authority that stands in the target of a request line itself (RFC 9112 §3.2.2 and §3.2.3), if one does.
+
+    It is what counts then, and not Host.
+    """
+    if target.startswith("/") or target == "*":
+        return None
+    found = _ABSOLUTE.match(target)
+    return target if found is None else found[1]
 
 
 class KnownHosts:
@@ -35,10 +55,13 @@ class KnownHosts:
     Args:
         public: further names; `name` goes with any port, `name:port` with that one only.
         listen: the address listened on.
+
+    Raises:
+        ValueError: one of `public` is no such name.
     """
 
     def __init__(self, public: Iterable[str], *, listen: str) -> None:
-        self._public = {split for name in public if (split := split_host(_bracketed(name))) is not None}
+        self._public = {_public_name(name) for name in public}
         self._listen = None if listen in _WILDCARDS else listen.lower()
 
     def knows(self, authority: str) -> bool:
@@ -68,24 +91,32 @@ class KnownHosts:
 
 
 def is_cross_site(
-    method: str, *, origins: list[str], fetch_sites: list[str], authority: str, known: KnownHosts
+    method: str, *, origins: Sequence[str], sites: Sequence[str], authority: str, known: KnownHosts
 ) -> bool:
-    """Whether a request may come from a page of another site and would change something.
+    """Whether a page of another site asks for a change.
 
-    Programs that are no browsers send neither header, and are let in.
+    What is only read may be asked for by anybody: without CORS headers, and with Cross-Origin-Resource-Policy, no page
+    of another site gets to see it. Programs that are no browsers send neither header.
 
     Args:
         method: HTTP method.
-        origins: all Origin headers.
-        fetch_sites: all Sec-Fetch-Site headers (Fetch Metadata): `none` is a person at the address bar.
-        authority: the Host header.
+        origins: all Origin headers (RFC 6454 §7).
+        sites: all Sec-Fetch-Site headers (Fetch Metadata): `none` is a person at the address bar.
+        authority: what the request is addressed to.
         known: names of this gateway.
     """
     if method in SAFE_METHODS:
         return False
-    if any(site not in {"same-origin", "none"} for site in fetch_sites):
+    if any(site not in {"same-origin", "none"} for site in sites):
         return True
     return any(not known.is_own_origin(origin, authority) for origin in origins)
+
+
+def _public_name(name: str) -> tuple[str, str]:
+    split = split_host(_bracketed(name))
+    if split is None:
+        raise ValueError(f"{name!r} is no host name: write NAME or NAME:PORT, without http://, in ASCII (xn--…)")
+    return split
 
 
 def _bracketed(name: str) -> str:
@@ -96,7 +127,13 @@ def _bracketed(name: str) -> str:
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 §6.3
         return True
+    address = _ip_address(host)
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return address is not None and (mapped or address).is_loopback
+
+
+def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
@@ -12,25 +12,33 @@ import asyncpg
 import msgspec
 import structlog
 
-from services.gateway import assets, serving
+from services.gateway import assets, listening, serving
 from services.gateway.access import KnownHosts
 from services.gateway.changes import Changes
 from services.gateway.commands import Commands
+from services.gateway.docs_page import Docs
 from services.gateway.following import Follower
 from services.gateway.handlers import Api
 from services.gateway.metrics import Metrics
+from services.gateway.middlewares import refuser
+from services.gateway.openapi import document
+from services.gateway.openapi.served import Description
 from services.gateway.pages import Pages
 from services.gateway.sending import Sender
+from services.gateway.serving import Routed
 from services.gateway.stats import StatsReader
 from services.gateway.store import Store, StoreUnavailable
-from services.gateway.waiting import Waiting
+from services.gateway.waiting import MAX_WAITING, Waiting
 from shared import ids, messages, topics
 from shared.clock import monotonic_s, utc_now
 from shared.db import connect
+from shared.db.metrics import DatabaseMetrics
 from shared.nsq.consumer import Handler
 from shared.nsq.message import Message
 from shared.nsq.wiring import Wiring
 from shared.service import Service
+from shared.settings import SettingError, Settings
+from shared.web.metrics import DoorMetrics
 
 log = structlog.get_logger(__name__)
 
@@ -47,30 +55,30 @@ async def run(service: Service) -> None:
 
     Raises:
         connect.DatabaseError: the database can't be used.
+        settings.SettingError: others could reach it, and nobody said that they may.
         OSError: the port is taken.
     """
+    addresses = await listening.addresses_of(service.config.listen, auth=service.config.auth)
     service.needs["website"] = lambda: False  # it is opened last
     async with AsyncExitStack() as stack:
         store = Store(await stack.enter_async_context(_pool(service)))
         waiting = Waiting(store.waited_for, unavailable=StoreUnavailable)
+        metrics = Metrics(service.registry, waiting=lambda: len(waiting), most_waiting=MAX_WAITING)
         service.supervise(waiting.run(), "waiting")
         service.supervise(store.keep_probing(), "database probe")
         service.needs["database"] = store.ready
 
         nsq = Wiring(service.config, instance=service.instance, registry=service.registry)
-        await stack.enter_async_context(nsq.lookup)
-        service.supervise(nsq.lookup.wait(), "nsq lookup")
-        producer = await stack.enter_async_context(nsq.producer())
-        service.supervise(producer.wait(), "nsq producer")
+        producer = nsq.producer()
+        await stack.enter_async_context(nsq.connected(service, producer))
         await stack.enter_async_context(_hints(service, nsq, waiting))
-        service.needs["nsqd"] = producer.ready
 
         session = await stack.enter_async_context(aiohttp.ClientSession())
         api = Api(store, StatsReader(store, nsq.lookup, session, clock=monotonic_s))
-        commands = Commands(Sender(producer, waiting), clock=utc_now, new_id=ids.new_id)
-        changes = Changes(commands, Follower(store, waiting))
+        commands = Commands(Sender(producer, waiting, settled=metrics.command), clock=utc_now, new_id=ids.new_id)
+        parts = (api, Changes(commands, Follower(store, waiting)), Pages(api, commands))
         # What is put down first is what was built last: no new requests, then those under way, then what they need.
-        await stack.enter_async_context(_website(service, api, changes, Pages(api, commands), waiting))
+        await stack.enter_async_context(_website(service, addresses, parts, waiting, metrics))
         await service.stopping.wait()
 
 
@@ -78,7 +86,10 @@ async def run(service: Service) -> None:
 async def _pool(service: Service) -> AsyncIterator[asyncpg.Pool]:
     url = service.database_url()
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=DATABASE_WITHIN_S))
-    pool = await connect.create_pool(url, role=ROLE, application=service.instance, max_size=CONNECTIONS)
+    metrics = DatabaseMetrics(service.registry)
+    pool = await connect.create_pool(
+        url, role=ROLE, application=service.instance, max_size=CONNECTIONS, metrics=metrics
+    )
     try:
         yield pool
     finally:
@@ -119,17 +130,28 @@ def hint_handler(waiting: Waiting) -> Handler:
 
 
 @asynccontextmanager
-async def _website(service: Service, api: Api, changes: Changes, pages: Pages, waiting: Waiting) -> AsyncIterator[None]:
+async def _website(
+    service: Service, addresses: Sequence[str], parts: Iterable[Routed], waiting: Waiting, metrics: Metrics
+) -> AsyncIterator[None]:
     config = service.config
+    description = document.make()
     app = serving.make_app(
-        parts=(api, changes, pages),
+        parts=(*parts, Description(description), Docs()),
         assets=assets.Assets(assets.load()),
-        known_hosts=KnownHosts(config.public_hosts, listen=config.listen),
-        metrics=Metrics(service.registry, waiting=lambda: len(waiting)),
+        known_hosts=_known_hosts(config),
+        metrics=metrics,
         clock=utc_now,
         new_id=ids.new_id,
+        max_json_bytes=config.max_json_bytes,
     )
-    runner = await serving.serve(app, host=config.listen, port=config.port)
+    runner, door = await serving.serve(
+        app,
+        hosts=addresses,
+        port=config.port,
+        max_connections=config.max_connections,
+        refuse=refuser(ids.new_id, metrics),
+    )
+    service.registry.register(DoorMetrics(door, prefix="wordwatch_gateway"))
     service.needs["website"] = lambda: True
     log.info("gateway open", address=runner.addresses[0][0], port=runner.addresses[0][1])
     try:
@@ -137,3 +159,10 @@ async def _website(service: Service, api: Api, changes: Changes, pages: Pages, w
     finally:
         waiting.stop()
         await runner.cleanup()
+
+
+def _known_hosts(config: Settings) -> KnownHosts:
+    try:
+        return KnownHosts(config.public_hosts, listen=config.listen)
+    except ValueError as error:
+        raise SettingError(f"WORDWATCH_PUBLIC_HOSTS: {error}") from None

@@ -10,9 +10,10 @@ from services.gateway import headers
 from services.gateway.answers import CHECKS, check_id_of, check_place, json_answer
 from services.gateway.commands import Commands
 from services.gateway.following import Follower
+from services.gateway.json_bodies import parse_object
 from services.gateway.middlewares import TRACE, read_body
 from services.gateway.problems import Problem
-from services.gateway.requests import check_request, no_fields, no_parameters, parse_object
+from services.gateway.requests import check_request, no_fields, no_parameters
 from services.gateway.views import CheckView
 
 

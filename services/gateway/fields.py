@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from services.gateway.inputs import limit_of
 from services.gateway.problems import FieldError, Problem
 
 T = TypeVar("T")
+C = TypeVar("C", bound=str)
 
 MAX_ERRORS = 1_000
 """Errors named in one answer: a body of 1 MiB could hold a hundred thousand unknown fields."""
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 
 
 class Invalid(ValueError):
@@ -99,12 +103,39 @@ def boolean(value: Any) -> bool:
     return value
 
 
-def text(max_chars: int) -> Callable[[Any], str]:
-    """A converter to a string of at most `max_chars` characters that PostgreSQL can hold."""
+def one_of(choices: Sequence[C]) -> Callable[[Any], C]:
+    """A converter to one of the strings of `choices`."""
+
+    def convert(value: Any) -> C:
+        for choice in choices:
+            if value == choice:
+                return choice
+        raise Invalid(f"Must be one of {', '.join(choices)}.")
+
+    return convert
+
+
+def whole_number(type_: Any) -> Callable[[str], int]:
+    """A converter of digits to a number in the range of an annotated type."""
+    least, most = limit_of(type_, "ge"), limit_of(type_, "le")
+
+    def convert(value: str) -> int:
+        if not _WHOLE_NUMBER.fullmatch(value) or not least <= int(value) <= most:
+            raise Invalid(f"Must be a whole number from {least} to {most}.")
+        return int(value)
+
+    return convert
+
+
+def text(type_: Any) -> Callable[[Any], str]:
+    """A converter to a string that PostgreSQL can hold, no shorter and no longer than an annotated type."""
+    min_chars, max_chars = limit_of(type_, "min_length") or 0, limit_of(type_, "max_length")
 
     def convert(value: Any) -> str:
         if not isinstance(value, str):
             raise Invalid("Must be a string.")
+        if len(value) < min_chars:
+            raise Invalid("Is empty." if not value else f"Has {len(value):,} characters; {min_chars:,} are the fewest.")
         if len(value) > max_chars:
             raise Invalid(f"Has {len(value):,} characters; {max_chars:,} are the most.")
         if "\0" in value:

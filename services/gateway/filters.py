@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import typing
 from datetime import date
 from typing import Final
 from urllib.parse import quote
@@ -11,19 +10,15 @@ from uuid import UUID
 
 import msgspec
 
-from services.gateway.fields import Fields, Invalid, text
+from services.gateway.fields import Fields, Invalid, one_of, text, whole_number
+from services.gateway.inputs import STATUSES, FilterInput, FilterLabel, FilterWord, HttpStatus, UrlPrefix
 from shared import urls
 from shared.errors import ERRORS
 from shared.messages import Status
 
-NAMES: Final = (
-    *("status", "host", "label", "word", "batch_id", "error", "http_status", "url_prefix", "created_from"),
-    "created_to",
-)
-STATUSES: Final[tuple[Status, ...]] = typing.get_args(Status)
+NAMES: Final = FilterInput.__struct_fields__
 SUFFIX: Final = "*."
 """What a `host` begins with that stands for all names under another."""
-_LONGEST_TEXT: Final = 200
 _SCHEMES: Final = ("http://", "https://")
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -78,24 +73,17 @@ EVERYTHING: Final = CheckFilter()
 def read_filter(fields: Fields) -> CheckFilter:
     """The filter among query parameters; what is wrong is kept in `fields`."""
     return CheckFilter(
-        status=fields.read("status", _status, None),
+        status=fields.read("status", one_of(STATUSES), None),
         host=fields.read("host", host, None),
-        label=fields.read("label", text(_LONGEST_TEXT), None),
-        word=fields.read("word", _word, None),
+        label=fields.read("label", text(FilterLabel), None),
+        word=fields.read("word", text(FilterWord), None),
         batch_id=fields.read("batch_id", _uuid, None),
         error=fields.read("error", _error, None),
-        http_status=fields.read("http_status", _http_status, None),
+        http_status=fields.read("http_status", whole_number(HttpStatus), None),
         url_prefixes=fields.read("url_prefix", url_prefixes, ()),
         from_id=fields.read("created_from", first_id, None),
         below_id=fields.read("created_to", first_id, None),
     )
-
-
-def _status(value: str) -> Status:
-    for status in STATUSES:
-        if value == status:
-            return status
-    raise Invalid(f"Must be one of {', '.join(STATUSES)}.")
 
 
 def host(value: str) -> str:
@@ -116,13 +104,6 @@ def host(value: str) -> str:
     return wildcard + address.host_key
 
 
-def _word(value: str) -> str:
-    word = text(_LONGEST_TEXT)(value)
-    if not word:
-        raise Invalid("Is empty.")
-    return word
-
-
 def _uuid(value: str) -> UUID:
     try:
         found = UUID(value)
@@ -139,12 +120,6 @@ def _error(value: str) -> str:
     return value
 
 
-def _http_status(value: str) -> int:
-    if not re.fullmatch(r"[1-9]\d\d", value, re.ASCII):
-        raise Invalid("Must be an HTTP status: a number of three digits.")
-    return int(value)
-
-
 def url_prefixes(value: str) -> tuple[str, ...]:
     """What the normal form of a URL begins with: the host is brought into that form, the rest is as it was given.
 
@@ -153,7 +128,7 @@ def url_prefixes(value: str) -> tuple[str, ...]:
     Raises:
         Invalid: no URL shown can begin with it.
     """
-    prefix = text(urls.MAX_URL_CHARS)(value).strip()
+    prefix = text(UrlPrefix)(value).strip()
     scheme = next((scheme for scheme in _SCHEMES if prefix.lower().startswith(scheme)), "")
     if not scheme and _OTHER_SCHEME.match(prefix):
         raise Invalid("Begins with another scheme than http or https.")

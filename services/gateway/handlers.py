@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import hdrs, web
 
 from services.gateway import cursors
@@ -10,8 +12,10 @@ from services.gateway.problems import FieldError, Problem
 from services.gateway.requests import ListRequest, list_request, no_parameters
 from services.gateway.stats import StatsReader
 from services.gateway.store import READ_TIMEOUT_S, Store
-from services.gateway.views import AttemptList, CheckList, CheckView
+from services.gateway.views import AttemptList, CheckList, CheckView, VersionView
 from shared.version import RULE_VERSION, VERSION
+
+_DESCRIBED: Final = f'<{API}/openapi.json>; rel="service-desc", </docs>; rel="service-doc"'  # RFC 8631
 
 
 class Api:
@@ -63,6 +67,10 @@ class Api:
             raise no_such_check()
         return AttemptList(items=attempts)
 
+    async def find_trace(self, request: web.Request) -> str:
+        """The id of the request that made the check whose id stands in the path; it may be empty."""
+        return await self._store.trace(check_id_of(request))
+
     async def list_checks(self, request: web.Request) -> web.Response:
         """`GET /checks`: newest first, page by page."""
         asked = list_request(request.query.items())
@@ -99,4 +107,5 @@ class Api:
     async def show_version(self, request: web.Request) -> web.Response:
         """`GET /version`."""
         no_parameters(request.query.items())
-        return json_answer({"version": VERSION, "api": "v1", "rule_version": RULE_VERSION})
+        view = VersionView(version=VERSION, api="v1", rule_version=RULE_VERSION)
+        return json_answer(view, headers={hdrs.LINK: _DESCRIBED})

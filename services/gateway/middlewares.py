@@ -9,19 +9,21 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 from aiohttp.web_protocol import RequestPayloadError
 from structlog.contextvars import bound_contextvars
 
-from services.gateway import headers
-from services.gateway.access import KnownHosts, is_cross_site
+from services.gateway import codings, headers
+from services.gateway.access import KnownHosts, authority_of_target, is_cross_site, split_host
 from services.gateway.commands import Refused
 from services.gateway.metrics import Metrics
 from services.gateway.problems import CONTENT_TYPE, Problem, of_status
 from services.gateway.sending import NotCommitted
 from services.gateway.store import StoreUnavailable
 from services.gateway.waiting import TooManyWaiting
+from shared.web.refusals import Refusal, Refuse
+from shared.web.serving import awaiting_body
 
 log = structlog.get_logger(__name__)
 
@@ -55,18 +57,38 @@ REFUSALS: Final = {
 }
 """Outcomes of commands that have an answer of their own: the code of the problem, and its detail."""
 
+_VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Signal handler: what every answer carries."""
+    """Signal handler: what every answer carries. One that brings a policy of its own keeps it."""
+    _lock_down(response, request.get(TRACE))
+
+
+def _lock_down(response: web.StreamResponse, trace: str | None) -> None:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault(hdrs.CACHE_CONTROL, "no-store")
     response.headers[hdrs.SERVER] = "wordwatch"
-    trace = request.get(TRACE)
     if trace is not None:
         response.headers[REQUEST_ID] = trace
+
+
+def refuser(new_id: Callable[[], UUID], metrics: Metrics) -> Refuse:
+    """Makes the answers to what no middleware sees: what is no HTTP, too large, too slow, or one too many."""
+
+    def refuse(refusal: Refusal) -> web.Response:
+        given = () if refusal.request is None else refusal.request.headers.getall(REQUEST_ID, ())
+        trace = headers.trace(given) or new_id().hex
+        problem = of_status(refusal.status, refusal.detail)
+        response = respond(problem)
+        _lock_down(response, trace)
+        metrics.request_seconds.labels("other", "none", str(response.status)).observe(0)
+        log.info("request refused", trace=trace, status=response.status, code=problem.code, detail=problem.detail)
+        return response
+
+    return refuse
 
 
 def observe(new_id: Callable[[], UUID], metrics: Metrics) -> Middleware:
@@ -78,10 +100,14 @@ def observe(new_id: Callable[[], UUID], metrics: Metrics) -> Middleware:
         request[TRACE] = trace
         began_s = time.perf_counter()
         status = 499  # as nginx calls it: the caller left before the answer
-        with bound_contextvars(trace=trace):
+        with bound_contextvars(trace=trace), metrics.in_flight.track_inprogress():
             try:
                 response = await handler(request)
                 status = response.status
+            except web.HTTPException as redirect:  # whatever else is raised was made an answer further in
+                status = redirect.status
+                raise
+            else:
                 return response
             finally:
                 took_s = time.perf_counter() - began_s
@@ -162,19 +188,17 @@ def wants_page(request: web.Request) -> bool:
     return not request.path.startswith("/api/") and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
-def access(known: KnownHosts) -> Middleware:
-    """Refuses unknown Host names, and changes asked for by pages of other sites."""
+def access(known: KnownHosts, *, max_head_bytes: int) -> Middleware:
+    """Refuses what can be understood in two ways, unknown Host names, and changes asked for by pages of other sites."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        hosts = request.headers.getall(hdrs.HOST, [])
-        authority = hosts[0] if len(hosts) == 1 else ""
-        if not known.knows(authority):
-            raise Problem("unknown_host", f"The request was addressed to {authority[:300]!r}.")
+        _require_plain_http(request, max_head_bytes)
+        authority = _authority(request, known)
         if is_cross_site(
             request.method,
-            origins=request.headers.getall(hdrs.ORIGIN, []),
-            fetch_sites=request.headers.getall("Sec-Fetch-Site", []),
+            origins=request.headers.getall(hdrs.ORIGIN, ()),
+            sites=request.headers.getall("Sec-Fetch-Site", ()),
             authority=authority,
             known=known,
         ):
@@ -184,15 +208,49 @@ def access(known: KnownHosts) -> Middleware:
     return middleware
 
 
+def _require_plain_http(request: web.Request, max_head_bytes: int) -> None:
+    """What aiohttp's parser lets pass, though another server might read it differently (or it is too much)."""
+    if request.version not in _VERSIONS:
+        raise Problem("bad_request", "Only HTTP/1.1 (and 1.0) is understood.")
+    if any(coding.strip().lower() != "chunked" for coding in request.headers.getall(hdrs.TRANSFER_ENCODING, ())):
+        raise Problem("bad_request", "The only Transfer-Encoding that is understood is chunked.")
+    head_bytes = len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+    if head_bytes > max_head_bytes:
+        raise Problem("headers_too_large", f"Request line and headers have more than {max_head_bytes:,} bytes.")
+
+
+def _authority(request: web.Request, known: KnownHosts) -> str:
+    """What the request is addressed to: its target if that says so, else Host. Both have to be known names of ours."""
+    hosts = request.headers.getall(hdrs.HOST, ())
+    target = authority_of_target(request.raw_path)
+    if not hosts and target is None:
+        raise Problem("unknown_host", "The request says in no Host header to whom it is addressed.")
+    given = (*hosts, *(() if target is None else (target,)))
+    for authority in given:
+        if split_host(authority) is None:
+            raise Problem("bad_request", f"{authority[:300]!r} is no host and port.")
+        if not known.knows(authority):
+            raise Problem("unknown_host", f"The request was addressed to {authority[:300]!r}.")
+    return str(given[-1])
+
+
 async def read_body(request: web.Request, *, timeout_s: float = 30.0) -> bytes:
-    """The whole body; its size is bounded by the application.
+    """The whole body, decompressed; its size is bounded by the application.
 
     Raises:
-        Problem: `request_timeout`.
-        web.HTTPRequestEntityTooLarge: it is larger than the application takes.
+        Problem: `request_timeout`; `body_too_large`; `unsupported_media_type`: it is compressed in an unknown way;
+            `bad_request`: it is not what it is said to be.
     """
+    coding = codings.check(",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())))
+    max_bytes = request.client_max_size
+    if (request.content_length or 0) > max_bytes:
+        raise codings.too_large(max_bytes)
     try:
-        async with asyncio.timeout(timeout_s):
-            return await request.read()
+        with awaiting_body(request):
+            async with asyncio.timeout(timeout_s):
+                body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise codings.too_large(max_bytes) from None
     except TimeoutError:
         raise Problem("request_timeout", f"The body was not complete after {timeout_s:g} s.") from None
+    return codings.unpack(body, coding, max_bytes=max_bytes)

@@ -17,15 +17,15 @@ from services.gateway.assets import Assets
 from services.gateway.commands import Commands, Refused
 from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.handlers import Api
+from services.gateway.inputs import DEFAULT_WORDS
 from services.gateway.middlewares import TRACE, problem_of, read_body
-from services.gateway.problems import PROBLEMS, Problem, ProblemKind, kind_of
-from services.gateway.requests import DEFAULT_WORDS, check_request, list_request
+from services.gateway.problems import Problem
+from services.gateway.requests import check_request, list_request
 from services.gateway.sending import NotCommitted
 from services.gateway.store import READ_TIMEOUT_S, StoreUnavailable
 from services.gateway.views import CheckList
 from services.gateway.waiting import TooManyWaiting
 from shared.clock import WallClock
-from shared.errors import ERRORS
 from shared.messages import FINAL
 from shared.version import VERSION
 
@@ -79,7 +79,7 @@ def setup_templates(app: web.Application, assets: Assets, clock: WallClock) -> N
 def problem_page(request: web.Request, problem: Problem) -> web.Response:
     """A problem for a person."""
     context = {"problem": problem, "kind": problem.kind, "trace": request.get(TRACE, "")}
-    return _page("problem.html", request, context, status=problem.kind.status, headers=problem.all_headers())
+    return render("problem.html", request, context, status=problem.kind.status, headers=problem.all_headers())
 
 
 class Pages:
@@ -98,8 +98,6 @@ class Pages:
             web.post("/checks/{id}/cancel", self.cancel),
             web.post("/checks/{id}/retry", self.retry),
             web.post("/checks/{id}/delete", self.delete),
-            web.get("/docs/problems", self.show_problems),
-            web.get("/docs/problems/{code}", self.show_problem),
         ]
 
     async def show_list(self, request: web.Request) -> web.Response:
@@ -148,12 +146,13 @@ class Pages:
             "is_first": asked.cursor is None,
             "is_live": page is not None and any(not check.is_final for check in page.items),
         }
-        return _page("list.html", request, context, status=status, headers=headers)
+        return render("list.html", request, context, status=status, headers=headers)
 
     async def show_check(self, request: web.Request) -> web.Response:
         """One check with everything that is known of it."""
         check, attempts = await self._api.find_check(request), await self._api.find_attempts(request)
-        return _page("check.html", request, {"check": check, "attempts": attempts.items})
+        trace = await self._api.find_trace(request)
+        return render("check.html", request, {"check": check, "attempts": attempts.items, "trace": trace})
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Gives the check up, and shows it again."""
@@ -177,20 +176,8 @@ class Pages:
                 raise
         raise web.HTTPSeeOther(f"/checks/{check_id}")
 
-    async def show_problems(self, request: web.Request) -> web.Response:
-        """All codes."""
-        return _page("problems.html", request, {"requests": PROBLEMS.values(), "checks": ERRORS.values()})
 
-    async def show_problem(self, request: web.Request) -> web.Response:
-        """The page that the `type` of a problem leads to."""
-        code = request.match_info["code"]
-        if code not in PROBLEMS and code not in ERRORS:
-            raise Problem("not_found", "There is no problem of this code.")
-        kind: ProblemKind = kind_of(code)
-        return _page("problem_kind.html", request, {"kind": kind, "is_request": code in PROBLEMS})
-
-
-def _page(
+def render(
     template: str,
     request: web.Request,
     context: dict[str, Any],
@@ -198,6 +185,7 @@ def _page(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
+    """A page made of a template."""
     response = aiohttp_jinja2.render_template(template, request, context, status=status)
     response.headers.update(headers or {})
     return response

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from shared.errors import ERRORS
 
@@ -59,7 +60,7 @@ _KINDS: Final = (
         "not_found", 404, "There is nothing here", "Look for a typing error in the address; it may be deleted."
     ),
     ProblemKind("method_not_allowed", 405, "This can't be done here", "The Allow header names what can be done."),
-    ProblemKind("request_timeout", 408, "The body did not arrive in time", "Send it again, on a better connection."),
+    ProblemKind("request_timeout", 408, "The request did not arrive in time", "Send it again, on a better connection."),
     ProblemKind(
         "already_finished",
         409,
@@ -72,12 +73,23 @@ _KINDS: Final = (
         "The check can't be run again",
         "Only one that failed or was cancelled can; cancel an unfinished one first, or ask for a new check.",
     ),
-    ProblemKind("body_too_large", 413, "The body is too large", "A JSON body may have 1 MiB."),
+    ProblemKind(
+        "body_too_large",
+        413,
+        "The body is too large",
+        "`detail` says how large it may be; its operator can set WORDWATCH_MAX_JSON_BYTES.",
+    ),
+    ProblemKind(
+        "uri_too_long",
+        414,
+        "The address of the request is too long",
+        "It may have 8,192 bytes with all its parameters.",
+    ),
     ProblemKind(
         "unsupported_media_type",
         415,
         "The body is of a type that is not taken here",
-        "Send JSON with Content-Type: application/json, and forms URL-encoded.",
+        "Send JSON with Content-Type: application/json, and forms URL-encoded; compress with gzip or deflate, or not.",
     ),
     ProblemKind(
         "unknown_host",
@@ -100,6 +112,12 @@ _KINDS: Final = (
         "The request could not be stored",
         "Something in it is more than the database takes; simplify it.",
     ),
+    ProblemKind(
+        "headers_too_large",
+        431,
+        "The headers of the request are too large",
+        "Often it is the cookies that other programs set for this host name: clear them, or use another name.",
+    ),
     ProblemKind("internal", 500, "wordwatch made a mistake of its own", "Please report it with the X-Request-Id."),
     ProblemKind(
         "not_committed",
@@ -109,6 +127,13 @@ _KINDS: Final = (
         5,
     ),
     ProblemKind("too_many_waiting", 503, "Too many requests are waiting", "Try again in a moment.", 2),
+    ProblemKind(
+        "too_many_connections",
+        503,
+        "Too many connections are open",
+        "Try again in a moment, and use a connection for more than one request.",
+        2,
+    ),
     ProblemKind("database_unavailable", 503, "The database does not answer", "Try again in a moment.", 5),
 )
 PROBLEMS: Final[Mapping[str, ProblemKind]] = MappingProxyType({kind.code: kind for kind in _KINDS})
@@ -117,21 +142,48 @@ _BY_STATUS: Final = {
     400: "bad_request",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     413: "body_too_large",
+    414: "uri_too_long",
     415: "unsupported_media_type",
+    431: "headers_too_large",
+    503: "too_many_connections",
 }
+_DETAILS: Final = {404: "Nothing is at this address.", 405: "The method is none of those that Allow names."}
 
 
 class FieldError(msgspec.Struct, frozen=True):
-    """One invalid field.
+    """One invalid field."""
 
-    Attributes:
-        pointer: JSON Pointer (RFC 6901) to it; of a query parameter, `/` and its name.
-        message: what is wrong, a sentence.
-    """
+    pointer: Annotated[str, Meta(description="JSON Pointer (RFC 6901) to it; of a query parameter, `/` and its name.")]
+    message: Annotated[str, Meta(description="What is wrong with it, a sentence.")]
 
-    pointer: str
-    message: str
+
+class ProblemView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the request was not answered as asked: problem details (RFC 9457)."""
+
+    type: Annotated[
+        str,
+        Meta(
+            description="A page that explains this kind of problem; relative to the address of the request.",
+            extra_json_schema={"format": "uri-reference"},
+        ),
+    ]
+    title: Annotated[str, Meta(description="What happened, in a few words; the same for each of its kind.")]
+    status: Annotated[int, Meta(ge=400, le=599, description="Status of the answer.")]
+    detail: Annotated[str, Meta(description="What happened this time, a sentence.")]
+    code: Annotated[str, Meta(description="Stable name of the kind of problem, for programs.")]
+    errors: Annotated[Sequence[FieldError], Meta(description="Every invalid field; [] where it is not about fields.")]
+    id: (
+        Annotated[
+            str,
+            Meta(
+                description="With `not_committed`: id of the check that may be recorded all the same.",
+                extra_json_schema={"format": "uuid"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 @dataclass(eq=False)
@@ -143,7 +195,7 @@ class Problem(Exception):
         detail: what happened this time, a sentence.
         errors: every invalid field.
         headers: further headers of the answer.
-        extra: further members of the JSON object.
+        extra: members of `ProblemView` that few have.
     """
 
     code: str
@@ -160,17 +212,16 @@ class Problem(Exception):
     def to_json(self) -> bytes:
         """The problem as RFC 9457 has it."""
         kind = self.kind
-        return msgspec.json.encode(
-            {
-                "type": f"/docs/problems/{kind.code}",
-                "title": kind.title,
-                "status": kind.status,
-                "detail": self.detail,
-                "code": kind.code,
-                "errors": list(self.errors),
-                **self.extra,
-            }
+        view = ProblemView(
+            type=f"/docs/problems/{kind.code}",
+            title=kind.title,
+            status=kind.status,
+            detail=self.detail,
+            code=kind.code,
+            errors=self.errors,
+            **self.extra,
         )
+        return msgspec.json.encode(view)
 
     def all_headers(self) -> dict[str, str]:
         """The headers that go with it."""
@@ -190,4 +241,4 @@ def kind_of(code: str) -> ProblemKind:
 def of_status(status: int, reason: str, headers: Mapping[str, str] | None = None) -> Problem:
     """The problem for an HTTP status that the web framework came up with."""
     code = _BY_STATUS.get(status, "bad_request" if status < 500 else "internal")
-    return Problem(code, reason, headers=headers or {})
+    return Problem(code, _DETAILS.get(status, reason), headers=headers or {})

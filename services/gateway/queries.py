@@ -13,6 +13,9 @@ RESULT_OF: Final = "LEFT JOIN results r ON r.check_id = c.id AND c.status IN ('d
 
 CHECK: Final = ROWS + "FROM checks c " + RESULT_OF + " WHERE c.id = $1"
 
+# The request that made a check: for people who look for its story in the logs, and no part of the API's answers.
+TRACE: Final = "SELECT trace FROM checks WHERE id = $1"
+
 # All attempts of a check that have ended; one row of nulls when there are none, and none when there is no check. The
 # attempt that counted is told by its result, also where it was given up as lost before that arrived.
 ATTEMPTS: Final = """

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from services.gateway import filters
-from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, text
+from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, one_of, text, whole_number
 from services.gateway.filters import CheckFilter
-from services.gateway.problems import FieldError, Problem
+from services.gateway.inputs import (
+    DEFAULT_LIMIT,
+    MAX_WORDS_BYTES,
+    SCOPES,
+    CheckInput,
+    LabelText,
+    Limit,
+    ListInput,
+    Word,
+    Words,
+    limit_of,
+)
+from services.gateway.problems import FieldError
 from shared import urls
 from shared.messages import Question, Scope
 from shared.wording import is_empty_query
 
 MAX_JSON_BYTES: Final = 2**20
-MAX_WORDS: Final = 1_000
-MAX_WORD_CHARS: Final = 200
-MAX_WORDS_BYTES: Final = 64 * 2**10
-MAX_LABEL_CHARS: Final = 200
-DEFAULT_WORDS: Final[tuple[str, ...]] = ("python",)
-DEFAULT_LIMIT: Final = 50
-MAX_LIMIT: Final = 500
-
-SCOPES: Final[tuple[Scope, ...]] = typing.get_args(Scope)
+_FIELDS: Final = CheckInput.__struct_fields__
+_MAX_WORDS: Final = limit_of(Words, "max_length")
+_DEFAULTS: Final = CheckInput(url="")
 _NO_ADDRESS: Final = urls.Address("", "", "", 0, "")  # stands in for what was refused, until `check` raises
 
 
@@ -51,24 +56,6 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
         return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """Decodes a JSON object.
-
-    Raises:
-        Problem: `invalid_json`; or `invalid_request` when it is JSON, but no object.
-    """
-    try:
-        value = msgspec.json.decode(body)
-    except RecursionError:
-        raise Problem("invalid_json", "The body is nested too deeply.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Problem("invalid_json", f"The body is not JSON: {error}.") from None
-    if not isinstance(value, dict):
-        message = "The body must be a JSON object."
-        raise Problem("invalid_request", message, errors=[FieldError("", message)])
-    return value
-
-
 def check_request(values: Mapping[str, Any]) -> CheckRequest:
     """Validates the fields of a check.
 
@@ -78,12 +65,12 @@ def check_request(values: Mapping[str, Any]) -> CheckRequest:
     fields = Fields(values)
     fields.require("url")
     address = fields.read("url", _address, _NO_ADDRESS)
-    scope: Scope = fields.read("scope", _scope, "text")
-    words = fields.read("words", lambda value: _words(value, scope), DEFAULT_WORDS)
-    whole_word = fields.read("whole_word", boolean, True)
-    case_sensitive = fields.read("case_sensitive", boolean, False)
-    label = fields.read("label", _label, None)
-    fields.refuse_unknown(("url", "words", "scope", "whole_word", "case_sensitive", "label"))
+    scope = fields.read("scope", one_of(SCOPES), _DEFAULTS.scope)
+    words = fields.read("words", lambda value: _words(value, scope), _DEFAULTS.words)
+    whole_word = fields.read("whole_word", boolean, _DEFAULTS.whole_word)
+    case_sensitive = fields.read("case_sensitive", boolean, _DEFAULTS.case_sensitive)
+    label = fields.read("label", _label, _DEFAULTS.label)
+    fields.refuse_unknown(_FIELDS)
     fields.check()
     question = Question(words=words, scope=scope, whole_word=whole_word, case_sensitive=case_sensitive)
     return CheckRequest(url=address.url, host=address.host_key, question=question, label=label)
@@ -98,15 +85,8 @@ def _address(value: Any) -> urls.Address:
         raise Invalid(f"The address {error.reason}.", code="invalid_url") from None
 
 
-def _scope(value: Any) -> Scope:
-    for scope in SCOPES:
-        if value == scope:
-            return scope
-    raise Invalid(f"Must be one of {', '.join(SCOPES)}.")
-
-
 def _label(value: Any) -> str | None:
-    return None if value is None else text(MAX_LABEL_CHARS)(value) or None
+    return None if value is None else text(LabelText)(value) or None
 
 
 def _words(value: Any, scope: Scope) -> tuple[str, ...]:
@@ -114,8 +94,8 @@ def _words(value: Any, scope: Scope) -> tuple[str, ...]:
         raise Invalid("Must be an array of strings.")
     if not value:
         raise Invalid("Must have at least one word; leave the field out to count the default.")
-    if len(value) > MAX_WORDS:
-        raise Invalid(f"Has {len(value):,} words; {MAX_WORDS:,} are the most.")
+    if len(value) > _MAX_WORDS:
+        raise Invalid(f"Has {len(value):,} words; {_MAX_WORDS:,} are the most.")
     words: dict[str, None] = {}
     errors: list[Invalid] = []
     for index, item in enumerate(value):
@@ -131,10 +111,11 @@ def _words(value: Any, scope: Scope) -> tuple[str, ...]:
     return tuple(words)
 
 
+_WORD_TEXT: Final = text(Word)
+
+
 def _word(value: Any, scope: Scope) -> str:
-    word = text(MAX_WORD_CHARS)(value)
-    if not word:
-        raise Invalid("Is empty.")
+    word = _WORD_TEXT(value)
     if is_empty_query(word, scope):
         raise Invalid("Nothing is left of it when white space and invisible characters are removed.")
     return word
@@ -148,9 +129,6 @@ class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None
 
 
-LIST_PARAMETERS: Final = (*filters.NAMES, "limit", "cursor")
-
-
 def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
     """Validates the query parameters of `GET /checks`.
 
@@ -159,9 +137,9 @@ def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
     """
     fields = _parameters(query)
     wanted = filters.read_filter(fields)
-    limit = fields.read("limit", _limit, DEFAULT_LIMIT)
+    limit = fields.read("limit", whole_number(Limit), DEFAULT_LIMIT)
     cursor = fields.read("cursor", str, None)
-    fields.refuse_unknown(LIST_PARAMETERS, what="query parameter")
+    fields.refuse_unknown(ListInput.__struct_fields__, what="query parameter")
     fields.check()
     return ListRequest(wanted=wanted, limit=limit, cursor=cursor)
 
@@ -196,9 +174,3 @@ def _parameters(query: Iterable[tuple[str, str]]) -> Fields:
             fields.errors.append(FieldError(f"/{name}", "Is given more than once."))
         values[name] = value
     return fields
-
-
-def _limit(value: str) -> int:
-    if not (value.isascii() and value.isdecimal() and len(value) <= 4 and 1 <= int(value) <= MAX_LIMIT):
-        raise Invalid(f"Must be a whole number from 1 to {MAX_LIMIT}.")
-    return int(value)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from services.gateway.waiting import Ticket, Waiting
 from shared import topics
@@ -34,6 +37,9 @@ class Publisher(Protocol):
         """Publishes one message; raises NsqError."""
 
 
+Settled = Callable[[str, str | None, float], None]
+
+
 class NotCommitted(Exception):
     """Nobody has said in time that a command was applied; it may still be.
 
@@ -54,15 +60,23 @@ class Sender:
         waiting: where to wait for what becomes of them.
         give_up_s: how long to wait for the outcome.
         repeat_s: when to send a command a second time, if there is no outcome by then.
+        settled: told the kind of each command, what became of it (None: nobody knows), and how long that took.
     """
 
     def __init__(
-        self, publisher: Publisher, waiting: Waiting, *, give_up_s: float = GIVE_UP_S, repeat_s: float = REPEAT_S
+        self,
+        publisher: Publisher,
+        waiting: Waiting,
+        *,
+        give_up_s: float = GIVE_UP_S,
+        repeat_s: float = REPEAT_S,
+        settled: Settled = lambda _kind, _outcome, _took_s: None,
     ) -> None:
         self._publisher = publisher
         self._waiting = waiting
         self._give_up_s = give_up_s
         self._repeat_s = repeat_s
+        self._settled = settled
 
     async def send(self, command: Command) -> CommandOutcome | None:
         """Sends a command and returns its outcome; None when that is the check that it made.
@@ -73,13 +87,21 @@ class Sender:
         """
         # A check that was there before says nothing about a command.
         made = command.check_id if isinstance(command, SubmitCheck) else None
-        with self._waiting.interest(made, command.id) as ticket:
+        kind, began_s, outcome = str(command.__struct_config__.tag), time.perf_counter(), None
+        with (
+            self._waiting.interest(made, command.id) as ticket,
+            bound_contextvars(check=str(command.check_id), command=str(command.id)),
+        ):
             try:
                 async with asyncio.timeout(self._give_up_s):
                     await self._see_through(encode(command), ticket)
+                outcome, check_id = _became(ticket, command)
+                log.info("command settled", kind=kind, outcome=outcome, check=str(check_id))
             except TimeoutError:
-                log.warning("no outcome in time", check=str(command.check_id), command=str(command.id))
+                log.warning("no outcome in time", kind=kind)
                 raise NotCommitted(command.check_id) from None
+            finally:
+                self._settled(kind, outcome, time.perf_counter() - began_s)
             return ticket.outcome
 
     async def _see_through(self, body: bytes, ticket: Ticket) -> None:
@@ -110,3 +132,10 @@ class Sender:
             except NsqError as error:
                 log.warning("command not published", error=str(error))
                 await asyncio.sleep(_AFTER_ERROR_S)  # until the deadline of the whole
+
+
+def _became(ticket: Ticket, command: Command) -> tuple[str, UUID]:
+    """The outcome, and the check that it is about: an Idempotency-Key may have led to another one."""
+    if ticket.outcome is None:
+        return "applied", command.check_id
+    return ticket.outcome.outcome, ticket.outcome.check_id or command.check_id

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final, Protocol
 from uuid import UUID
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestPayloadError
 
 from services.gateway.access import KnownHosts
@@ -16,10 +16,13 @@ from services.gateway.assets import Assets
 from services.gateway.metrics import Metrics
 from services.gateway.middlewares import access, add_headers, answer_problems, observe
 from services.gateway.pages import problem_page, setup_templates
-from services.gateway.requests import MAX_JSON_BYTES
 from shared.clock import WallClock
+from shared.web import serving
+from shared.web.door import Door
+from shared.web.limits import Limits
+from shared.web.refusals import Refuse
 
-KEEPALIVE_S: Final = 75.0
+LIMITS: Final = Limits()
 FINISH_WITHIN_S: Final = 15.0
 """At a stop, requests under way have this long; none takes longer than its deadlines but for waiting, which is cut."""
 
@@ -39,11 +42,16 @@ def make_app(
     metrics: Metrics,
     clock: WallClock,
     new_id: Callable[[], UUID],
+    max_json_bytes: int,
 ) -> web.Application:
     """Puts the application together of `parts` and the assets."""
     app = web.Application(
-        middlewares=[observe(new_id, metrics), answer_problems(problem_page), access(known_hosts)],
-        client_max_size=MAX_JSON_BYTES,
+        middlewares=[
+            observe(new_id, metrics),
+            answer_problems(problem_page),
+            access(known_hosts, max_head_bytes=LIMITS.max_head_bytes),
+        ],
+        client_max_size=max_json_bytes,
     )
     app.on_response_prepare.append(add_headers)
     setup_templates(app, assets, clock)
@@ -52,16 +60,12 @@ def make_app(
 
 
 class _CallersFaults(logging.Filter):
-    """Makes one quiet line of bytes that are no HTTP, and of bodies that are not what their headers say.
-
-    Anybody can send some, and they are no error of ours.
-    """
+    """Makes one quiet line of bodies that are not what their headers say: anybody can send some, no error of ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError | RequestPayloadError):
-            if isinstance(error, RequestPayloadError):  # aiohttp says "Unhandled exception" of what was answered
-                record.msg, record.args = "request body broken: %s", (str(error) or type(error).__name__,)
+        if isinstance(error, RequestPayloadError):  # aiohttp says "Unhandled exception" of what was answered
+            record.msg, record.args = "request body broken: %s", (str(error) or type(error).__name__,)
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.exc_info = record.exc_text = None
         return True
@@ -74,20 +78,20 @@ def _logger() -> logging.Logger:
     return logger
 
 
-async def serve(app: web.Application, *, host: str, port: int) -> web.AppRunner:
+async def serve(
+    app: web.Application, *, hosts: Iterable[str], port: int, max_connections: int, refuse: Refuse
+) -> tuple[web.AppRunner, Door]:
     """Serves the application; the caller cleans the runner up, which lets requests under way end.
 
     Raises:
         OSError: the port is taken.
     """
-    runner = web.AppRunner(
+    return await serving.serve(
         app,
-        access_log=None,
+        hosts=hosts,
+        port=port,
+        finish_within_s=FINISH_WITHIN_S,
+        limits=replace(LIMITS, max_connections=max_connections),
+        refuse=refuse,
         logger=_logger(),
-        handler_cancellation=True,  # who has left waits for nothing
-        keepalive_timeout=KEEPALIVE_S,
-        shutdown_timeout=FINISH_WITHIN_S,
     )
-    await runner.setup()
-    await web.TCPSite(runner, host, port).start()
-    return runner

@@ -7,10 +7,11 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, TypeVar
 
 import aiohttp
 import msgspec
+from msgspec import Meta
 
 from services.gateway import queries
 from services.gateway.store import Store
@@ -31,33 +32,37 @@ TOP_HOSTS: Final = 20
 STATUSES: Final = ("queued", "running", "done", "failed", "cancelled")
 
 
-class ChecksStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Checks: how many in all and in each state, and how many ended in the last minute."""
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0)]
 
-    total: int
-    by_status: dict[str, int]
-    finished_last_minute: int
+
+class ChecksStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Checks, counted."""
+
+    total: Count
+    by_status: Annotated[dict[str, Count], Meta(description="How many are in each state.")]
+    finished_last_minute: Annotated[Count, Meta(description="How many came into a final state in the last minute.")]
 
 
 class DueStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Checks that could begin now: how many, and for how many seconds the first has (null: there is none)."""
+    """Checks that could begin now, and have not."""
 
-    count: int
-    oldest_s: float | None
+    count: Count
+    oldest_s: Annotated[Seconds | None, Meta(description="Seconds that the first has been waiting; null: none is.")]
 
 
 class TopicStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Messages of one topic over all nsqds: that wait, and that consumers have in hand."""
+    """Messages of one topic over all nsqds."""
 
-    waiting: int
-    in_flight: int
+    waiting: Annotated[int, Meta(description="Of nobody yet. nsqd may tell a negative number after a crash.")]
+    in_flight: Annotated[int, Meta(description="In the hands of a consumer.")]
 
 
 class QueueStats(msgspec.Struct, frozen=True, kw_only=True):
-    """The queues; nsqds that do not answer are missing in the sums, and named."""
+    """The queues. nsqds that do not answer are missing in the sums, and named."""
 
     topics: dict[str, TopicStats]
-    unreached: list[str]
+    unreached: Annotated[list[str], Meta(description="Addresses of the nsqds that do not answer.")]
 
 
 class FetcherStats(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,39 +70,36 @@ class FetcherStats(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     version: str
-    capacity: int
-    in_flight: int
-    finished_last_s: int
+    capacity: Annotated[Count, Meta(description="Checks that it works on at once, at most.")]
+    in_flight: Annotated[Count, Meta(description="Checks that it works on now.")]
+    finished_last_s: Annotated[Count, Meta(description="Checks that it ended in the last second.")]
     seen_s_ago: float
 
 
 class HostStats(msgspec.Struct, frozen=True, kw_only=True):
-    """A host with work.
+    """A host with work."""
 
-    Attributes:
-        host: host key.
-        queued: checks that wait, those included that are not due yet.
-        leased: attempts under way.
-        oldest_due_s: how many seconds the first check has been due (null: none is).
-        paused_until: before this, nothing may start there (null: something may now).
-    """
-
-    host: str
-    queued: int
-    leased: int
-    oldest_due_s: float | None
-    paused_until: datetime | None
+    host: Annotated[str, Meta(description="With its port, unless that is 80 or 443.")]
+    queued: Annotated[Count, Meta(description="Checks that wait, those included that are not due yet.")]
+    leased: Annotated[Count, Meta(description="Attempts under way.")]
+    oldest_due_s: Annotated[
+        Seconds | None, Meta(description="Seconds that the first check has been due; null: none is.")
+    ]
+    paused_until: Annotated[
+        Annotated[datetime, Meta(tz=True)] | None,
+        Meta(description="Before this, nothing may start there; null: something may now."),
+    ]
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything. `queues` is null when no nsqd answers; `rate_per_s` is what the fetchers finish now."""
+    """The state of the whole. Each part is about a second old, and older where it takes long to gather."""
 
     checks: ChecksStats
     due: DueStats
-    queues: QueueStats | None
-    rate_per_s: int
+    queues: Annotated[QueueStats | None, Meta(description="Null when no nsqd answers.")]
+    rate_per_s: Annotated[Count, Meta(description="Checks that the fetchers ended in the last second.")]
     fetchers: list[FetcherStats]
-    hosts: list[HostStats]
+    hosts: Annotated[list[HostStats], Meta(description=f"The {TOP_HOSTS} with most to do.")]
 
 
 class Kept(Generic[T]):

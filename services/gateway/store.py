@@ -134,6 +134,15 @@ class Store:
             rows = await connection.fetch(queries.ATTEMPTS, check_id)
         return [attempt_view(row) for row in rows if row["attempt"] is not None] if rows else None
 
+    async def trace(self, check_id: UUID) -> str:
+        """The id of the request that made a check; empty when it had none, or there is no such check.
+
+        Raises:
+            StoreUnavailable: see there.
+        """
+        async with self.connection() as connection:
+            return await connection.fetchval(queries.TRACE, check_id) or ""
+
     async def waited_for(self, checks: Sequence[UUID], commands: Sequence[UUID]) -> Found:
         """The states of those of the checks that exist, and the outcomes of those of the commands that have one.
 

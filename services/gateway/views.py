@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from shared.errors import error_of
 from shared.ids import time_of
-from shared.messages import FINAL, Scope, Snippet, Status
+from shared.messages import FINAL, Scope, Status
 
 PHASES: Final = ("dns", "connect", "tls", "first_byte", "download", "parse", "count")
 """The parts of an attempt, in the order in which they happen."""
@@ -23,47 +24,92 @@ class Row(Protocol):
     def __getitem__(self, name: str, /) -> Any: ...
 
 
+Count = Annotated[int, Meta(ge=0)]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
 class ErrorView(msgspec.Struct, frozen=True):
     """Why there is no count."""
 
-    code: str
-    message: str
-    hint: str
+    code: Annotated[
+        str,
+        Meta(
+            description="Stable name, for programs. A newer fetcher may write one that is not known yet.",
+            examples=["http_error", "dns_not_found"],
+        ),
+    ]
+    message: Annotated[str, Meta(description="What happened, in words.")]
+    hint: Annotated[str, Meta(description="What can be done about it.")]
+
+
+class SnippetView(msgspec.Struct, frozen=True):
+    """A match, with what stands around it."""
+
+    before: Annotated[str, Meta(description="What comes before it, 40 characters at most.")]
+    match: Annotated[str, Meta(description="What was counted, as it stands on the page.")]
+    after: Annotated[str, Meta(description="What follows, 40 characters at most.")]
 
 
 class CheckView(msgspec.Struct, frozen=True, kw_only=True):
-    """A check: each field is always there, and null when it is not known or does not apply."""
+    """A check. Each field is always there; null means not known, or that it does not apply, and never 0."""
 
-    id: UUID
-    url: str
-    words: list[str]
-    scope: Scope
+    id: Annotated[UUID, Meta(description="UUIDv7: ids sort by the time of creation.")]
+    url: Annotated[str, Meta(description="Address of the page in its normal form.")]
+    words: Annotated[list[str], Meta(description="What was asked for, each word once.")]
+    scope: Annotated[Scope, Meta(description="Where it was looked for: in what a reader sees, or in the source.")]
     whole_word: bool
     case_sensitive: bool
-    label: str | None
-    batch_id: UUID | None
-    line: int | None
-    status: Status
-    counts: dict[str, int] | None
-    total: int | None
-    rule_version: int | None
-    snippets: dict[str, list[Snippet]] | None
-    error: ErrorView | None
-    http_status: int | None
-    final_url: str | None
-    redirects: list[str]
-    address: str | None
-    title: str | None
-    content_type: str | None
-    charset: str | None
-    bytes: int | None
-    attempts: int
-    next_attempt_at: datetime | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    duration_ms: int | None
-    timings_ms: dict[str, int | None] | None
+    label: Annotated[str | None, Meta(description="The caller's own name for the check.")]
+    batch_id: Annotated[UUID | None, Meta(description="The batch that it is of; null for a check asked for alone.")]
+    line: Annotated[int | None, Meta(description="Its line in the batch, from 1.")]
+    status: Annotated[
+        Status,
+        Meta(
+            description=(
+                "`queued` (also between two attempts) and `running` change by themselves; `done`, `failed` and "
+                "`cancelled` are final. Only `done` has counts, only `failed` has an error."
+            )
+        ),
+    ]
+    counts: Annotated[
+        dict[str, Count] | None,
+        Meta(description="Times that each word was found, by word. Null until it is done: no count is never 0."),
+    ]
+    total: Annotated[Count | None, Meta(description="The sum of all counts.")]
+    rule_version: Annotated[int | None, Meta(description="Version of the rule that it was counted by.")]
+    snippets: Annotated[
+        dict[str, list[SnippetView]] | None, Meta(description="The first matches of each word, three at most.")
+    ]
+    error: Annotated[ErrorView | None, Meta(description="Why there is no count; of failed checks alone.")]
+    http_status: Annotated[int | None, Meta(description="Status of the last answer that the page's server gave.")]
+    final_url: Annotated[str | None, Meta(description="Where the redirects ended.")]
+    redirects: Annotated[list[str], Meta(description="Each address that was redirected to, in order.")]
+    address: Annotated[str | None, Meta(description="IP address that was connected to.")]
+    title: Annotated[str | None, Meta(description="Title of the page.")]
+    content_type: Annotated[str | None, Meta(description="Media type of the page.")]
+    charset: Annotated[str | None, Meta(description="Encoding that it was read in.")]
+    bytes: Annotated[Count | None, Meta(description="Size of the page, decompressed.")]
+    attempts: Annotated[
+        Count,
+        Meta(description="Attempts since it was asked for or retried that had an outcome. Lost ones do not count."),
+    ]
+    next_attempt_at: Annotated[
+        Time | None, Meta(description="When it is tried again at the earliest, after an attempt that failed.")
+    ]
+    created_at: Annotated[Time, Meta(description="When it was asked for, to the millisecond.")]
+    started_at: Annotated[Time | None, Meta(description="When the attempt that decided began.")]
+    finished_at: Annotated[Time | None, Meta(description="When that ended, or the check was cancelled.")]
+    duration_ms: Annotated[int | None, Meta(description="Milliseconds between the two.")]
+    timings_ms: Annotated[
+        dict[str, Count | None] | None,
+        Meta(
+            description=(
+                "Milliseconds that the parts of the attempt took; null for one that was not reached or needed. Newer "
+                "fetchers may tell of more parts."
+            ),
+            examples=[dict(zip(PHASES, (3, 20, 31, 90, 20, 1, 1), strict=True))],
+        ),
+    ]
 
     @property
     def is_final(self) -> bool:
@@ -72,28 +118,39 @@ class CheckView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckList(msgspec.Struct, frozen=True, kw_only=True):
-    """A page of checks, and where the next one begins (null: this is the last)."""
+    """A page of the list of checks."""
 
-    items: list[CheckView]
-    next_cursor: str | None
+    items: Annotated[list[CheckView], Meta(description="Newest first.")]
+    next_cursor: Annotated[str | None, Meta(description="Where the next page begins; null: this is the last one.")]
 
 
 class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of a check that has ended: how, and who made it (null: nobody has heard of it since)."""
+    """One attempt of a check that has ended."""
 
-    run: int
-    attempt: int
-    started_at: datetime | None
-    finished_at: datetime
+    run: Annotated[int, Meta(ge=1, description="1 for what follows the request, one more for each retry by a person.")]
+    attempt: Annotated[int, Meta(ge=1, description="Its number, which never repeats over all runs.")]
+    started_at: Annotated[Time | None, Meta(description="Null: nobody knows.")]
+    finished_at: Time
     http_status: int | None
-    error: ErrorView | None
-    fetcher: str | None
+    error: Annotated[
+        ErrorView | None,
+        Meta(description="Null: it counted. The code is `lost` where an attempt ended without any outcome."),
+    ]
+    fetcher: Annotated[str | None, Meta(description="Who made it; null: nobody has heard of it since.")]
 
 
 class AttemptList(msgspec.Struct, frozen=True, kw_only=True):
-    """All attempts of a check, of all its runs, oldest first."""
+    """All attempts of a check."""
 
-    items: list[AttemptView]
+    items: Annotated[list[AttemptView], Meta(description="Those of all runs, oldest first.")]
+
+
+class VersionView(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs here."""
+
+    version: Annotated[str, Meta(description="Of wordwatch.", examples=["0.1.0"])]
+    api: Annotated[str, Meta(description="Of the API; its addresses begin with it.", examples=["v1"])]
+    rule_version: Annotated[int, Meta(ge=1, description="Of the rule that is counted by.")]
 
 
 def attempt_view(row: Row) -> AttemptView:
@@ -161,7 +218,7 @@ class _Decoder:
 
 
 _decode_counts = _Decoder(dict[str, int])
-_decode_snippets = _Decoder(dict[str, list[Snippet]])
+_decode_snippets = _Decoder(dict[str, list[SnippetView]])
 _decode_redirects = _Decoder(list[str])
 _decode_timings = _Decoder(dict[str, int])
 

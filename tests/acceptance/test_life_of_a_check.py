@@ -1,9 +1,7 @@
 """What a person can do with a running stack."""
 
 import asyncio
-import json
 import re
-import subprocess
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 
 from shared import topics
 from tests.acceptance.pages import count_of, site
-from tests.acceptance.stack import Stack, body_of, running
+from tests.acceptance.stack import Stack, running
 from tests.integration.servers import eventually
 
 pytestmark = pytest.mark.timeout(300)
@@ -46,23 +44,6 @@ def test_the_first_start_shows_the_counts_of_the_sample_site(stack: Stack) -> No
 
     asyncio.run(eventually(shown, timeout_s=60, what="the sample site checked"))
     assert re.search(r"\bpython +5 +5 +ok\b", stack.output), stack.output
-
-
-def test_the_command_of_the_readme_answers_with_the_counts(stack: Stack) -> None:
-    answer = subprocess.run(
-        [
-            *("curl", "-s", "-X", "POST", f"{stack.url}/api/v1/checks", "-H", "Prefer: wait=30"),
-            *("-H", "content-type: application/json", "-w", "%{stderr}%{http_code}", "-d"),
-            json.dumps({"url": f"http://127.0.0.1:{stack.config.sample_port}/", "words": ["python"]}),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    body = body_of(answer)
-    assert (answer.stderr, body["status"]) == ("200", "done")
-    assert body["counts"]["python"] == body["total"]
 
 
 async def test_submit_wait_and_list(api: aiohttp.ClientSession) -> None:

@@ -1,6 +1,7 @@
 """A gateway as it runs in production, against a real PostgreSQL, nsqd and recorder, in this process."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from shared.nsq.lookup import Lookup
 from shared.nsq.producer import Producer
 from shared.service import Service
 from shared.settings import Settings
+from tests import described
 from tests.integration.servers import Nsqd, eventually, free_port
 
 REPOSITORY = Path(__file__).parents[3]
@@ -39,7 +41,7 @@ class Stack:
         self.nsqd = nsqd
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = aiohttp.ClientSession(self.url)
+        self.http = aiohttp.ClientSession(self.url, middlewares=(_as_described,))
         self._lookup = Lookup((), (nsqd.tcp,), nsqd_http=(nsqd.http,))
         self._producer = Producer(lookup=self._lookup, provision=topics.DURABLE)
 
@@ -55,13 +57,16 @@ class Stack:
             yield service
 
     @asynccontextmanager
-    async def process(self, database_url: str | None = None) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def process(
+        self, database_url: str | None = None, **environ: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         """Runs a gateway as a process of its own, open when the context begins, and gone when it ends."""
         environment = {
             "PATH": os.environ["PATH"],
             "WORDWATCH_DATABASE_URL": database_url or self.database_url,
             "WORDWATCH_NSQD": self.nsqd.tcp,
             "WORDWATCH_PORT": str(self.port),
+            **environ,
         }
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.gateway", cwd=REPOSITORY, env=environment, stderr=subprocess.PIPE
@@ -215,6 +220,16 @@ class Stack:
 
     async def _is_final(self, check_id: str) -> bool:
         return (await self.get(f"{CHECKS}/{check_id}"))["status"] in messages.FINAL
+
+
+async def _as_described(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Holds every answer of the API against the OpenAPI document."""
+    answer = await handler(request)
+    if request.url.path.startswith("/api/v1/"):
+        body = await answer.read()
+        decoded = json.loads(body) if body else None
+        described.check_answer(request.method, request.url.path, answer.status, answer.headers, decoded)
+    return answer
 
 
 @asynccontextmanager

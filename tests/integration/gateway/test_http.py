@@ -136,9 +136,7 @@ class TestAccess:
         ):
             assert answer.status == 200
 
-    @pytest.mark.parametrize(
-        "host", ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", "", "localhost@evil.example"]
-    )
+    @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", "2130706433"])
     async def test_others_are_not(self, stack: Stack, host: str) -> None:
         async with stack.http.get("/api/v1/version", headers={"Host": host}) as answer:
             await _problem(answer, 421, "unknown_host")
@@ -161,7 +159,7 @@ class TestAccess:
         for path, body, form in asked:
             async with stack.http.post(path, headers=headers, json=body, data=form) as answer:
                 await _problem(answer, 403, "cross_site_request")
-        async with stack.http.get(CHECKS, headers=headers) as answer:
+        async with stack.http.get(CHECKS) as answer:
             assert (await answer.json())["items"] == []
 
     async def test_our_own_pages_do(self, stack: Stack) -> None:
@@ -215,11 +213,14 @@ async def test_a_slow_caller_keeps_nobody_waiting(stack: Stack) -> None:
     assert await reader.read() == b""
 
 
-async def test_what_is_no_http_is_no_error_of_ours(stack: Stack, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_no_http_is_no_error_of_ours(
+    stack: Stack, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
     writer.write(b"GET / HTTP/1.1\r\nno header\r\n\r\n")
     await writer.drain()
     assert (await reader.read()).startswith(b"HTTP/1.0 400")
     writer.close()
-    assert "Error handling request" in caplog.text
     assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
+    said = capsys.readouterr()
+    assert "request refused" in said.out + said.err

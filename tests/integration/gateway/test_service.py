@@ -102,4 +102,12 @@ async def test_metrics_count_requests_by_route_and_not_by_path(parts: Stack) -> 
         assert service.registry.get_sample_value("wordwatch_gateway_request_seconds_count", labels) == 3
         labels = {"method": "other", "route": "none", "status": "405"}
         assert service.registry.get_sample_value("wordwatch_gateway_request_seconds_count", labels) == 1
-        assert service.registry.get_sample_value("wordwatch_gateway_waiting") == 0
+        assert service.registry.get_sample_value("wordwatch_gateway_waiting_requests") == 0
+
+
+async def test_metrics_count_redirects_as_such(parts: Stack) -> None:
+    async with parts.recorder(), parts.gateway() as service:
+        async with parts.http.post("/", data={"address": "example.org"}, allow_redirects=False) as led_on:
+            assert led_on.status == 303
+        labels = {"method": "POST", "route": "/", "status": "303"}
+        assert service.registry.get_sample_value("wordwatch_gateway_request_seconds_count", labels) == 1

@@ -4,8 +4,8 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway import filters
 from services.gateway.filters import CheckFilter
+from services.gateway.inputs import STATUSES
 from services.gateway.list_query import list_query
 
 LOW, HIGH = UUID(int=1), UUID(int=9)
@@ -58,6 +58,6 @@ def test_characters_of_patterns_stand_for_themselves() -> None:
 
 
 def test_what_changes_in_a_check_is_looked_for_where_it_is_indexed() -> None:
-    for status in filters.STATUSES:
+    for status in STATUSES:
         tables = {"queued": "queue", "running": "leases", "cancelled": "cancelled"}.get(status, "results")
         assert f"{tables} " in _sql(CheckFilter(status=status)).replace(")", " ")

@@ -53,7 +53,12 @@ def test_503_says_when_to_come_back() -> None:
         (400, "bad_request"),
         (404, "not_found"),
         (405, "method_not_allowed"),
+        (408, "request_timeout"),
         (413, "body_too_large"),
+        (414, "uri_too_long"),
+        (431, "headers_too_large"),
+        (503, "too_many_connections"),
+        (500, "internal"),
         (417, "bad_request"),
     ],
 )

@@ -2,9 +2,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.gateway.views import ErrorView, attempt_view, check_view
+from services.gateway.views import ErrorView, SnippetView, attempt_view, check_view
 from shared.ids import time_of
-from shared.messages import Snippet
 
 ID = UUID("01a1fdbd-8d7a-7129-ade8-71f848e070aa")
 STARTED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
@@ -51,7 +50,7 @@ def test_words_stand_in_the_order_asked_for() -> None:
     )
     assert view.counts is not None
     assert list(view.counts.items()) == [("zebra", 1), ("a", 0), ("python", 2)]
-    assert view.snippets == {"zebra": [Snippet(before="", match="Zebra", after="!")], "python": []}
+    assert view.snippets == {"zebra": [SnippetView(before="", match="Zebra", after="!")], "python": []}
     assert view.is_final
 
 

@@ -1,0 +1,106 @@
+"""What schemathesis is told of wordwatch besides the OpenAPI document; it loads this file in a process of its own.
+
+Values of formats that only wordwatch knows are made here. And whatever is asked for, nothing leaves this machine: each
+address of a check that could be fetched is exchanged for one on loopback.
+"""
+
+import itertools
+import os
+import zlib
+from contextlib import suppress
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+
+from services.gateway import headers
+from services.gateway.inputs import MAX_WORDS_BYTES
+from services.gateway.problems import Problem
+from shared import urls
+from shared.messages import Scope
+from shared.wording import is_empty_query
+from tests.acceptance.pages import HOSTS
+
+PAGES_PORT = int(os.environ["PAGES_PORT"])
+SILENT_PORT = int(os.environ["SILENT_PORT"])
+"""Where connections are taken and nothing is ever said: what is asked for there can be cancelled."""
+PAGES_HOSTS = [host for host in HOSTS if not host.startswith("127.0.0.")]
+"""Those that fetchers may reach; the others they refuse at once."""
+LONGEST_WAIT_S = 1
+
+_numbers = itertools.count()
+
+_paths = st.sampled_from(["", "/", "/1", "/2?q=%C3%BC", "/3#top", "/ü/..", "/4?a b"]) | st.text(max_size=12).map(
+    "/".__add__
+)
+_loopback = st.sampled_from([*PAGES_HOSTS[:9], "[::1]", "127.1", "0x7f.1", "2130706433", "LOCALHOST"])
+_addresses = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["http://", "HTTP://", "https://", "", "//", "http:\\\\", " "]),
+    _loopback | st.sampled_from(["example.org", "BÜCHER.example", "xn--bcher-kva.example.", "a_b.example"]),
+    st.sampled_from(["", f":{PAGES_PORT}", ":80", ":443"]),
+    _paths,
+)
+
+
+def _is_address(text: str) -> bool:
+    with suppress(urls.InvalidUrl):
+        return bool(urls.normalize(text))
+    return False
+
+
+_FORMATS = {
+    "web-address": _addresses.filter(_is_address),
+    "web-address-prefix": st.sampled_from(["127.", "http://127.0.0.", "https://ex", "EXAMPLE.org/a b", "bücher.de/ü"]),
+    "host-or-suffix": st.sampled_from(["127.0.0.10", "Example.ORG:80", "*.org", "[::1]:8080", "bücher.de", "*.a.b"]),
+    "prefer": st.sampled_from(["wait=0", "wait=1", 'WAIT="1"', "wait=1;x=y, respond-async", "respond-async", "wait=x"]),
+    "idempotency-key": st.uuids().map(str) | st.uuids().map('"{}"'.format) | st.uuids().map("key of {}".format),
+    "request-id": st.from_regex(r"[!-~]{1,64}", fullmatch=True),
+    "cursor": st.nothing(),  # each belongs to a list: links hand them on
+}
+for name, strategy in _FORMATS.items():
+    schemathesis.openapi.format(name, strategy)
+
+
+@schemathesis.hook
+def filter_body(context: Any, body: Any) -> bool:
+    """Leaves out what the document says in words only."""
+    if not isinstance(body, dict) or not isinstance(words := body.get("words"), list):
+        return True
+    words = [word for word in words if isinstance(word, str)]
+    scope: Scope = "source" if body.get("scope") == "source" else "text"
+    return not any(is_empty_query(word, scope) for word in words) and len("".join(words).encode()) <= MAX_WORDS_BYTES
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    """Keeps every request on loopback, every wait short, and every key the name of one request."""
+    if isinstance(case.body, dict) and isinstance(case.body.get("url"), str):
+        case.body["url"] = on_loopback(case.body["url"])
+    in_vain = isinstance(case.body, dict) and f":{SILENT_PORT}/" in str(case.body.get("url"))
+    longest_wait_s = 0 if in_vain else LONGEST_WAIT_S
+    prefer = case.headers.get("Prefer")
+    if isinstance(prefer, str) and (headers.wait_s([prefer]) or 0) > longest_wait_s:
+        case.headers["Prefer"] = f"wait={longest_wait_s}"
+    key = case.headers.get("Idempotency-Key")
+    if isinstance(key, str) and _is_key(key):
+        case.headers["Idempotency-Key"] = f"{key[:200].rstrip()}.{next(_numbers)}"
+
+
+def _is_key(text: str) -> bool:
+    with suppress(Problem):
+        return headers.idempotency_key([text]) is not None
+    return False
+
+
+def on_loopback(url: str) -> str:
+    """The address itself if it leads nowhere or to this machine, else that of a page here."""
+    try:
+        address = urls.normalize(url)
+    except urls.InvalidUrl:
+        return url
+    if address.host.startswith("127.") or address.host in {"[::1]", "localhost"}:
+        return url
+    number = zlib.crc32(url.encode()) % 1000
+    host = PAGES_HOSTS[number % len(PAGES_HOSTS)]
+    return (f"http://{host}:{PAGES_PORT}/{number}", f"http://{host}:{SILENT_PORT}/", "http://[::1]/")[number % 3]
