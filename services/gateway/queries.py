@@ -30,9 +30,11 @@ SELECT ended.* FROM checks c LEFT JOIN LATERAL (
 WHERE c.id = $1 ORDER BY ended.attempt
 """
 
-# Plans by the values that are looked for: what is rare is found by its index, what is common among the newest.
+# Plans for one page: what is rare is found by its index, what is common among the newest; and to start a parallel worker
+# takes longer than all of it.
 PLAN_BY_VALUES: Final = """
 SET LOCAL enable_seqscan = off;
+SET LOCAL max_parallel_workers_per_gather = 0;
 SET LOCAL enable_hashjoin = off
 """
 
