@@ -25,6 +25,7 @@ Render = Callable[[dict[str, Any]], str]
 
 MAX_VALUE_CHARS: Final = 4_000
 MAX_TRACEBACK_CHARS: Final = 20_000
+MAX_ITEMS: Final = 100
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _COLOURS: Final = {"debug": "\x1b[2m", "warning": "\x1b[33m", "error": "\x1b[31m", "critical": "\x1b[31m"}
 _PLAIN: Final = frozenset({str, int, bool, float, type(None)})
@@ -199,7 +200,8 @@ def _shown(value: Any) -> str:
 def _plain(value: Any, most: int) -> Any:
     """A value as JSON can hold it: in its own words (`repr` or `str`) where it is none of JSON's types."""
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each, most) if type(each) not in _PLAIN else each for each in list(value)[:100]]
+        shown = [_plain(each, most) if type(each) not in _PLAIN else each for each in list(value)[:MAX_ITEMS]]
+        return shown if len(str(shown)) <= most else _plain(str(shown), most)
     if isinstance(value, Mapping):
         return _plain(str(dict(value)), most)
     text = value if isinstance(value, str) else repr(value) if isinstance(value, BaseException) else str(value)

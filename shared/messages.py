@@ -4,6 +4,7 @@ Schemas only grow: a decoder ignores fields that it does not know, and every new
 each released message are decoded by the tests for ever.
 """
 
+import typing
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
@@ -97,9 +98,7 @@ CheckCommand = CancelCheck | RetryCheck | DeleteCheck
 Command = SubmitCheck | CheckCommand
 """All commands, a tagged union by `kind`."""
 
-COMMAND_KINDS: frozenset[str] = frozenset(
-    str(kind.__struct_config__.tag) for kind in (SubmitCheck, CancelCheck, RetryCheck, DeleteCheck)
-)
+COMMAND_KINDS: frozenset[str] = frozenset(str(kind.__struct_config__.tag) for kind in typing.get_args(Command))
 
 
 # --- checks, checks.bulk: recorder, scheduler → fetcher --------------------------------------------------------------

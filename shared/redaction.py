@@ -10,7 +10,10 @@ LEAST_SECRET: Final = 6
 """A shorter one would be found by chance in half of all lines; where it stands in a URL it is hidden all the same."""
 
 _USERINFO: Final = re.compile(r'(?<=://)[^\s/?#"<>]{1,1000}@')
-_DETAIL: Final = re.compile(r"DETAIL: .*")
+# A row may hold line breaks. What ends it is PostgreSQL's hint, or the next exception of a traceback.
+_DETAIL: Final = re.compile(
+    r"DETAIL: .*?(?=\nHINT: |\n\n(?:During handling of|The above exception was) |\Z)", re.DOTALL
+)
 
 
 class Redactor:

@@ -30,12 +30,8 @@ class HomeError(Exception):
 
 
 def is_ours(home: Path) -> bool:
-    """Whether wordwatch made what is in `home`.
-
-    The home in the project folder is known by its name, and homes from before there was a marker by their locks.
-    """
-    marked = any((home / name).is_file() for name in (MARKER, *LOCKS))
-    return marked or home.resolve() == ROOT / ".wordwatch"
+    """Whether wordwatch made what is in `home`; the one in the project folder is known by its name, too."""
+    return (home / MARKER).is_file() or home.resolve() == ROOT / ".wordwatch"
 
 
 def claim(home: Path) -> None:

@@ -6,17 +6,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from services.gateway.inputs import MAX_REQUEST_ID_CHARS, MAX_WAIT_S, IdempotencyKey, limit_of
 from services.gateway.problems import Problem
 
-MAX_WAIT_S: Final = 60
-MAX_KEY_CHARS: Final = 255
-MAX_TRACE_CHARS: Final = 64
-
+_MAX_KEY_CHARS: Final = limit_of(IdempotencyKey, "max_length")
 _WAIT: Final = re.compile(r'\s*wait\s*=\s*(?:(\d+)|"(\d+)")\s*(?:;.*)?', re.IGNORECASE | re.ASCII | re.DOTALL)
 _ANY_WAIT: Final = re.compile(r"\s*wait\s*(?:[=;].*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
 _OUTSIDE_QUOTES: Final = re.compile(r'((?:[^,"]|"(?:[^"\\]|\\.)*(?:"|\Z))*)(?:,|\Z)', re.DOTALL)
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]+")
-_TRACE: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_TRACE_CHARS}}}")
+_TRACE: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_REQUEST_ID_CHARS}}}")
 
 
 def wait_s(prefer: Sequence[str]) -> int | None:
@@ -54,8 +52,8 @@ def idempotency_key(values: Sequence[str]) -> str | None:
         key = re.sub(r"\\([\"\\])", r"\1", key[1:-1])
     if not key:
         raise Problem("invalid_idempotency_key", "The Idempotency-Key is empty.")
-    if len(key) > MAX_KEY_CHARS:
-        raise Problem("invalid_idempotency_key", f"The Idempotency-Key has more than {MAX_KEY_CHARS} characters.")
+    if len(key) > _MAX_KEY_CHARS:
+        raise Problem("invalid_idempotency_key", f"The Idempotency-Key has more than {_MAX_KEY_CHARS} characters.")
     if not _PRINTABLE.fullmatch(key):
         raise Problem("invalid_idempotency_key", "The Idempotency-Key has characters that are not printable ASCII.")
     return key

@@ -22,6 +22,8 @@ from shared.messages import Scope, Status
 MAX_WORDS_BYTES: Final = 64 * 2**10
 DEFAULT_WORDS: Final[tuple[str, ...]] = ("python",)
 DEFAULT_LIMIT: Final = 50
+MAX_WAIT_S: Final = 60
+MAX_REQUEST_ID_CHARS: Final = 64
 SCOPES: Final[tuple[Scope, ...]] = typing.get_args(Scope)
 STATUSES: Final[tuple[Status, ...]] = typing.get_args(Status)
 
@@ -176,8 +178,8 @@ Prefer = Annotated[
     str,
     Meta(
         description=(
-            "`wait=30` (RFC 7240): up to so many seconds, 60 at most, the answer waits for the check to end. What "
-            "can't be read is ignored."
+            f"`wait=30` (RFC 7240): up to so many seconds, {MAX_WAIT_S} at most, the answer waits for the check to end."
+            " What can't be read is ignored."
         ),
         examples=["wait=30"],
         extra_json_schema={"format": "prefer"},
@@ -201,8 +203,8 @@ RequestId = Annotated[
     str,
     Meta(
         description=(
-            "A name for this request in the logs, 1 to 64 characters of printable ASCII without blanks, which the "
-            "answer repeats. Without one, or with another, the gateway makes one up."
+            f"A name for this request in the logs, 1 to {MAX_REQUEST_ID_CHARS} characters of printable ASCII without "
+            "blanks, which the answer repeats. Without one, or with another, the gateway makes one up."
         ),
         examples=["nightly-0017"],
         extra_json_schema={"format": "request-id"},

@@ -30,7 +30,7 @@ SELECT ended.* FROM checks c LEFT JOIN LATERAL (
 WHERE c.id = $1 ORDER BY ended.attempt
 """
 
-# Plans for one page: what is rare is found by its index, what is common among the newest; and to start a parallel worker
+# Plans for one page: what is rare is found by its index, what is common among the newest; to start a parallel worker
 # takes longer than all of it.
 PLAN_BY_VALUES: Final = """
 SET LOCAL enable_seqscan = off;

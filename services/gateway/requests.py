@@ -28,7 +28,6 @@ from shared import urls
 from shared.messages import Question, Scope
 from shared.wording import is_empty_query
 
-MAX_JSON_BYTES: Final = 2**20
 _FIELDS: Final = CheckInput.__struct_fields__
 _MAX_WORDS: Final = limit_of(Words, "max_length")
 _DEFAULTS: Final = CheckInput(url="")

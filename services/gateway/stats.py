@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from services.gateway import queries
+from services.gateway.inputs import STATUSES
 from services.gateway.store import Store
 from shared import topics
 from shared.clock import MonotonicClock
@@ -29,7 +30,6 @@ REST: Final = 9.0
 FETCHERS_WITHIN_S: Final = 6.0
 """For a short question after nsqds, which may have been asked in vain for 2 s."""
 TOP_HOSTS: Final = 20
-STATUSES: Final = ("queued", "running", "done", "failed", "cancelled")
 
 
 Count = Annotated[int, Meta(ge=0)]
@@ -208,7 +208,7 @@ class StatsReader:
     async def _read_checks(self) -> ChecksStats:
         async with self._store.connection() as connection:
             rows = await connection.fetch(queries.STATUSES)
-        by_status = dict.fromkeys(STATUSES, 0) | {row["status"]: row["checks"] for row in rows}
+        by_status = dict.fromkeys(map(str, STATUSES), 0) | {row["status"]: row["checks"] for row in rows}
         return ChecksStats(
             total=sum(by_status.values()),
             by_status=by_status,

@@ -50,7 +50,6 @@ class Door:
         self._stall_s = limits.stall_s
         self._told = Counter[str]()
         self._next_look: asyncio.TimerHandle | None = None
-        self._stopping = False
 
     def __len__(self) -> int:
         """How many connections are open, without those turned away."""
@@ -82,7 +81,6 @@ class Door:
 
     def stop(self) -> None:
         """No connection comes any more; who takes an answer slowly has to hurry."""
-        self._stopping = True
         self._stall_s = self.limits.hurry_s
 
     def _make_room(self) -> bool:
@@ -103,16 +101,20 @@ class Door:
             self._next_look = self._loop.call_later(LOOK_EVERY_S, self._look)
 
     def _look(self) -> None:
-        now_s = self._loop.time()
+        self._next_look = None
+        try:
+            self._enforce(self._loop.time())
+        finally:  # a fault of ours must not be the end of all deadlines; the event loop logs it
+            if self._open or self._turned_away:
+                self._keep_looking()
+
+    def _enforce(self, now_s: float) -> None:
         for connection in list(self._open):
             reason = connection.enforce(now_s, stall_s=self._stall_s)
             if reason is not None:
                 self.closed[reason] += 1
         self._bound_memory(now_s)
         self._tell()
-        self._next_look = None
-        if self._open or self._turned_away:
-            self._keep_looking()
 
     def _bound_memory(self, now_s: float) -> None:
         unread = [(one.unread_since_s or now_s, id(one), one) for one in self._open if one.unread_bytes()]

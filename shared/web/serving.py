@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import structlog
 from aiohttp import web
@@ -84,7 +84,18 @@ async def serve(
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=finish_within_s)
     await runner.setup()
     server = cast(web.Server, runner.server)  # there is one after setup
-    options = {
+    door = Door(server, options=_options(limits, logger), limits=limits, refuse=refuse)
+    try:
+        await _listen(runner, door, list(hosts), port)
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return runner, door
+
+
+def _options(limits: Limits, logger: logging.Logger | None) -> dict[str, Any]:
+    """Those of `web.RequestHandler`."""
+    return {
         "loop": asyncio.get_running_loop(),
         "access_log": None,
         "auto_decompress": False,  # bodies are unpacked where it is known how large they may be
@@ -94,13 +105,6 @@ async def serve(
         "max_field_size": limits.max_header_bytes,
         "max_headers": limits.max_headers,
     } | ({} if logger is None else {"logger": logger})
-    door = Door(server, options=options, limits=limits, refuse=refuse)
-    try:
-        await _listen(runner, door, list(hosts), port)
-    except BaseException:
-        await runner.cleanup()
-        raise
-    return runner, door
 
 
 async def _listen(runner: web.AppRunner, door: Door, hosts: list[str], port: int) -> None:

@@ -75,6 +75,7 @@ def test_the_table_of_problems_is_whole_and_right() -> None:
         ({"id": "01a1fef1-51c7-71fa-a09a-68f6349cca43"}, {"id": "7"}),
         ({"checks": {"total": 1}}, {"checks": {"all": 1}}),
         ({"hosts": [{"host": "a"}]}, {"hosts": [{"host": 1}]}),
+        ({"rate_per_s": 0.3}, {"rate_per_s": 3}),
         ({"status": "queued"}, {"status": "failed"}),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final
 
+from services.gateway.inputs import MAX_REQUEST_ID_CHARS
 from services.gateway.openapi import schemas
 from services.gateway.problems import CONTENT_TYPE, ProblemView, kind_of
 
@@ -22,7 +23,7 @@ HEADERS: Final[Mapping[str, dict[str, Any]]] = {
     "X-Request-Id": {
         "description": "The name of this request in the logs: the caller's own, or else one made up.",
         "required": True,
-        "schema": {"type": "string", "pattern": "^[!-~]{1,64}$"},
+        "schema": {"type": "string", "pattern": f"^[!-~]{{1,{MAX_REQUEST_ID_CHARS}}}$"},
     },
     "Location": {
         "description": "Where the check is.",

@@ -41,6 +41,8 @@ class Stack:
         self.nsqd = nsqd
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.said: list[bytes] = []
+        """Lines of the log of processes until they were open."""
         self.http = aiohttp.ClientSession(self.url, middlewares=(_as_described,))
         self._lookup = Lookup((), (nsqd.tcp,), nsqd_http=(nsqd.http,))
         self._producer = Producer(lookup=self._lookup, provision=topics.DURABLE)
@@ -76,6 +78,7 @@ class Stack:
             async with asyncio.timeout(20):
                 while b"gateway open" not in (line := await process.stderr.readline()):
                     assert line, "it ended"
+                    self.said.append(line)
             yield process
         finally:
             if process.returncode is None:

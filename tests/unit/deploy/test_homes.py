@@ -50,12 +50,14 @@ def test_the_root_the_users_folder_and_the_project_are_no_homes(folder: Path) ->
 
 
 @pytest.mark.parametrize("lock", homes.LOCKS)
-def test_a_home_from_before_there_was_a_marker_is_known(lock: Path, tmp_path: Path) -> None:
+def test_a_lock_of_another_program_makes_no_home(lock: Path, tmp_path: Path) -> None:
     (tmp_path / lock).parent.mkdir()
     (tmp_path / lock).touch()
 
-    assert homes.is_ours(tmp_path)
-    homes.claim(tmp_path)
+    with pytest.raises(HomeError, match="nothing was removed"):
+        homes.remove(tmp_path, say_nothing)
+
+    assert (tmp_path / lock).exists()
 
 
 def test_the_home_in_the_project_folder_is_known_by_its_name() -> None:

@@ -145,7 +145,9 @@ def test_what_libraries_log_has_the_same_form(configure: Configure) -> None:
 
 def test_a_line_is_bounded(configure: Configure) -> None:
     stream = configure(form="json")
-    structlog.get_logger().error("long", text="x" * 10**6, many=["y"] * 10**5, exc_info=ValueError("z" * 10**6))
+    structlog.get_logger().error(
+        "long", text="x" * 10**6, many=["y"] * 10**5, each=["w" * 10**4] * 9, exc_info=ValueError("z" * 10**6)
+    )
     assert len(stream.getvalue()) < 40_000
     assert logged(stream)[0]["exception"].startswith("ValueError: zzz")
 

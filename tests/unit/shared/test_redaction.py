@@ -43,6 +43,8 @@ def test_only_what_may_be_a_secret_is_taken_out() -> None:
     assert hide("a longer secret.") == "a ….", "whatever stands around it"
     assert hide("x http://u:p@h/ y https://tok@h") == "x http://…@h/ y https://…@h"
     assert hide("ERROR\nDETAIL:  Key (key)=(k).\nHINT: h") == "ERROR\nDETAIL: …\nHINT: h"
+    chained = "E: x\nDETAIL:  Failing row contains (1, two\nlines\n\nof it).\n\nDuring handling of the above …"
+    assert hide(chained) == "E: x\nDETAIL: …\n\nDuring handling of the above …"
     for text in ("http://u@h", "DETAIL:  x", "the longer secret", r"the longer\u0020secret"):
         assert hide.suspects(text)
     assert not hide.suspects("http://example.org/ short")
