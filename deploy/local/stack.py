@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from deploy.local import compose, homes, ports, postgres, records
 from deploy.local.interrupts import Interrupts
+from deploy.local.relay import relay
 from deploy.local.supervisor import SOCKET, State, Supervisor, SupervisorError
 from shared.settings import Settings
 
@@ -145,7 +146,7 @@ class Stack:
         (self.home / PROJECT).write_text(project, encoding="utf-8")
         with self._interrupts.held():  # or it could be started without our knowing it
             self._process = self._start_supervisor(env)
-        threading.Thread(target=self._pass_lines_on, args=(self._process.stdout,), daemon=True).start()
+        threading.Thread(target=relay, args=(self._process.stdout, self._show), daemon=True).start()
 
     def _take_lock(self) -> None:
         self._lock = (self.home / "run" / "lock").open("a")
@@ -192,11 +193,10 @@ class Stack:
             start_new_session=True,  # Ctrl-C reaches us alone: we stop the rest in order
         )
 
-    def _pass_lines_on(self, lines: IO[str]) -> None:
-        for line in lines:
-            found = _LINE.match(line.rstrip("\n"))
-            if found and found[2] and self._show_logs:
-                self.say(found[2], source=found[1])
+    def _show(self, line: str) -> None:
+        found = _LINE.match(line.rstrip("\n"))
+        if found and found[2] and self._show_logs:
+            self.say(found[2], source=found[1])
 
     def wait_ready(self, within_s: float = READY_WITHIN_S) -> None:
         """Waits until every process can do its work.
