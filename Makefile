@@ -26,7 +26,7 @@ DEV = $(SETUP) --dev --
 .PHONY: help run demo scale ps logs stop test test-long verify-compose lint format messages lock clean
 
 help: ## List these targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-15s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 
 run: ## Start everything on this machine, in the foreground; Ctrl-C stops it
 	@exec $(RUNNER) run

@@ -110,7 +110,7 @@ _KINDS: Final = (
     ErrorKind(
         "forbidden_address",
         "The address leads into a private or reserved network, and such places are not fetched from.",
-        "If it is yours, its operator can allow it with WORDWATCH_ALLOW_TARGETS.",
+        "If the page is yours, allow its address with WORDWATCH_ALLOW_TARGETS where wordwatch runs.",
         Retry.NO,
     ),
     ErrorKind(

@@ -51,7 +51,7 @@ async def start(app: web.Application, *, host: str, port: int) -> web.AppRunner:
     """Serves the ops pages; the caller cleans the runner up.
 
     Raises:
-        OSError: the port is taken.
+        serving.CannotListenError: the port is taken.
     """
     runner, _ = await serving.serve(app, hosts=[host], port=port, finish_within_s=1, limits=LIMITS)
     log.info("ops port open", address=runner.addresses[0][0], port=runner.addresses[0][1])

@@ -24,6 +24,7 @@ from shared.loop_watch import LoopWatch
 from shared.metrics import ServiceMetrics
 from shared.redaction import Redactor, secrets_of
 from shared.version import VERSION
+from shared.web.serving import CannotListenError
 
 log = structlog.get_logger(__name__)
 
@@ -215,9 +216,9 @@ async def _start(
     ending = asyncio.create_task(_end_in_time(service.stopping, patience.stop_s))
     try:
         return await service.run(work)
-    except (settings.SettingError, DatabaseError) as error:
+    except (settings.SettingError, CannotListenError, DatabaseError) as error:
         log.error(str(error))
-        return EXIT_BAD_SETTINGS if isinstance(error, settings.SettingError) else EXIT_FAILED
+        return EXIT_FAILED if isinstance(error, DatabaseError) else EXIT_BAD_SETTINGS
     except Exception:
         log.exception("service failed")
         return EXIT_FAILED

@@ -43,7 +43,7 @@ def run(settings: Settings, environ: Mapping[str, str]) -> int:
 def _greet(stack: Stack, took_s: float) -> None:
     stack.say(f"ready after {took_s:.1f} s")
     stack.say(f"  page      {stack.url}/")
-    stack.say(f"  API       {stack.url}/api/v1/")
+    stack.say(f"  API       {stack.url}/docs")
     if compose.starts_nsq(stack.settings):
         stack.say(f"  queues    http://{compose.ADDRESS}:{stack.settings.nsqadmin_port}/ (nsqadmin)")
     stack.say("Ctrl-C stops everything; from another terminal: make ps, make logs, make scale fetcher=4, make stop")

@@ -56,7 +56,7 @@ async def run(service: Service) -> None:
     Raises:
         connect.DatabaseError: the database can't be used.
         settings.SettingError: others could reach it, and nobody said that they may.
-        OSError: the port is taken.
+        CannotListenError: the port is taken.
     """
     addresses = await listening.addresses_of(service.config.listen, auth=service.config.auth)
     service.needs["website"] = lambda: False  # it is opened last

@@ -27,13 +27,13 @@ async def addresses_of(listen: str, *, auth: Literal["off", "token"] | None) -> 
     """
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(listen, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = await loop.getaddrinfo(_unbracketed(listen), None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise SettingError(
             f"WORDWATCH_LISTEN={listen}: no address is known by this name ({error}); set 127.0.0.1 or another address "
             "of this machine"
         ) from None
-    addresses = tuple(dict.fromkeys(str(place[0]) for *_, place in found))
+    addresses = tuple(dict.fromkeys(_plain(str(place[0])) for *_, place in found))
     open_to_others = [address for address in addresses if not is_loopback(address)]
     if not open_to_others:
         return addresses
@@ -54,10 +54,19 @@ async def addresses_of(listen: str, *, auth: Literal["off", "token"] | None) -> 
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine can reach an IP address; an IPv6 one may stand for one of IPv4 (RFC 4291 §2.5.5.2)."""
+    """Whether only this machine can reach an IP address."""
+    return ipaddress.ip_address(_plain(address)).is_loopback
+
+
+def _unbracketed(listen: str) -> str:
+    return listen[1:-1] if listen.startswith("[") and listen.endswith("]") else listen
+
+
+def _plain(address: str) -> str:
+    """An IPv6 address that stands for one of IPv4 (RFC 4291 §2.5.5.2) as that, since nothing can listen on it."""
     parsed = ipaddress.ip_address(address)
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    return (mapped or parsed).is_loopback
+    return address if mapped is None else str(mapped)
 
 
 def audience(addresses: Iterable[str]) -> str:

@@ -57,7 +57,10 @@ _KINDS: Final = (
         "Pages of other sites may not change anything here. A program that is not a browser sends no Origin header.",
     ),
     ProblemKind(
-        "not_found", 404, "There is nothing here", "Look for a typing error in the address; it may be deleted."
+        "not_found",
+        404,
+        "There is nothing here",
+        "Look for a typing error in the address; or what was here has been deleted.",
     ),
     ProblemKind("method_not_allowed", 405, "This can't be done here", "The Allow header names what can be done."),
     ProblemKind("request_timeout", 408, "The request did not arrive in time", "Send it again, on a better connection."),
@@ -77,7 +80,7 @@ _KINDS: Final = (
         "body_too_large",
         413,
         "The body is too large",
-        "`detail` says how large it may be; its operator can set WORDWATCH_MAX_JSON_BYTES.",
+        "The answer says how large it may be; whoever runs wordwatch can set WORDWATCH_MAX_JSON_BYTES.",
     ),
     ProblemKind(
         "uri_too_long",
@@ -95,10 +98,10 @@ _KINDS: Final = (
         "unknown_host",
         421,
         "wordwatch does not go by this name here",
-        "Its operator can add the name to WORDWATCH_PUBLIC_HOSTS. Loopback names always work.",
+        "Whoever runs wordwatch can add the name to WORDWATCH_PUBLIC_HOSTS. Loopback names always work.",
     ),
     ProblemKind(
-        "invalid_request", 422, "The request is not valid", "`errors` names each field that has to change, and why."
+        "invalid_request", 422, "The request is not valid", "The answer names each field that has to change, and why."
     ),
     ProblemKind(
         "idempotency_key_reused",

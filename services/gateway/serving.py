@@ -84,7 +84,7 @@ async def serve(
     """Serves the application; the caller cleans the runner up, which lets requests under way end.
 
     Raises:
-        OSError: the port is taken.
+        CannotListenError: the port is taken.
     """
     return await serving.serve(
         app,

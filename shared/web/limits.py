@@ -37,7 +37,7 @@ class Limits:
     turn_away_s: float = 1.0
     head_s: float = 10.0
     idle_s: float = 75.0
-    stall_s: float = 30.0
+    stall_s: float = 60.0
     stall_bytes: int = 16 * KIB
     hurry_s: float = 5.0
     linger_s: float = 2.0

@@ -26,6 +26,10 @@ FILES_KEPT: Final = 128
 """File descriptors that are not for clients: the database, nsqd, the ops port, log files, what a library opens."""
 
 
+class CannotListenError(Exception):
+    """Nobody can be let in there; the text says where, and why."""
+
+
 class _Site(web.BaseSite):
     """Where connections come in through a door."""
 
@@ -76,7 +80,7 @@ async def serve(
         logger: for what goes wrong outside of handlers.
 
     Raises:
-        OSError: the port is taken, or none of the addresses is one of this machine.
+        CannotListenError: the port is taken, or none of the addresses is one of this machine.
     """
     limits = limits or Limits()
     limits = replace(limits, max_connections=room_for(limits.max_connections))
@@ -108,14 +112,17 @@ def _options(limits: Limits, logger: logging.Logger | None) -> dict[str, Any]:
 
 
 async def _listen(runner: web.AppRunner, door: Door, hosts: list[str], port: int) -> None:
-    absent: OSError | None = None
+    absent: CannotListenError | None = None
     for host in hosts:
         try:
             await _Site(runner, door, host=host, port=port).start()
         except OSError as error:
+            failure = CannotListenError(
+                f"can't listen on {host}, port {port} ({error.strerror}): set another, or end what has it"
+            )
             if error.errno != errno.EADDRNOTAVAIL:
-                raise
-            absent = error
+                raise failure from error
+            absent = failure
     if absent is not None and not runner.addresses:
         raise absent
 

@@ -46,6 +46,16 @@ def test_the_first_start_shows_the_counts_of_the_sample_site(stack: Stack) -> No
     assert re.search(r"\bpython +5 +5 +ok\b", stack.output), stack.output
 
 
+async def test_what_is_said_to_open_can_be_opened(stack: Stack) -> None:
+    greeting = stack.output.partition("ready after")[2].partition("Ctrl-C")[0]
+    places = re.findall(r"http://\S+", greeting)
+    assert len(places) == 3, greeting
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+        for place in places:
+            async with session.get(place) as answer:
+                assert answer.status == 200, place
+
+
 async def test_submit_wait_and_list(api: aiohttp.ClientSession) -> None:
     async with site() as pages:
         found = [await check(api, url=pages.url(number), label="mine") for number in range(4)]

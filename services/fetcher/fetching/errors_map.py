@@ -81,6 +81,13 @@ CLIENT_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
 """What a request may raise; anything else is a mistake of ours and goes through."""
 
 
+def _said(error: BaseException) -> str:
+    """What went wrong, in the words of the system or of OpenSSL where those are known, and without aiohttp's around."""
+    cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    said = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
+    return str(said) or type(error).__name__
+
+
 def to_fetch_error(error: BaseException, hop: Hop, http_status: int | None) -> FetchError:
     """Name what went wrong.
 
@@ -92,7 +99,7 @@ def to_fetch_error(error: BaseException, hop: Hop, http_status: int | None) -> F
     code: str | _Rule = next((code for kind, code in _TABLE if isinstance(error, kind)), "internal")
     if not isinstance(code, str):
         code = code(error, hop)
-    detail = f"{type(error).__name__}: {error}"[:300]
+    detail = _said(error)[:300]
     if code == "forbidden_address":
         detail = f"{', '.join(hop.forbidden)[:200]} may not be reached"
     return FetchError(code, detail=detail, http_status=http_status)

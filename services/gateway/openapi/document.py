@@ -43,7 +43,7 @@ def make() -> dict[str, Any]:
         "servers": [{"url": "/", "description": "This gateway."}],
         "tags": [
             {"name": "Checks", "description": "Count words on a page once."},
-            {"name": "Service", "description": "How wordwatch itself is."},
+            {"name": "Service", "description": "The state of wordwatch itself."},
         ],
         "paths": paths,
         "components": {

@@ -147,7 +147,6 @@ async def test_timings_say_where_the_time_went() -> None:
         timings = (await fetcher.fetch(pages.url("/via"))).timings_ms
     assert timings["first_byte"] >= 55
     assert timings["download"] >= 25
-    assert timings["first_byte"] > timings["download"] > timings["connect"]
 
 
 async def test_cancelling_closes_the_connection() -> None:

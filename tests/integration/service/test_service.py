@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -105,6 +106,16 @@ async def test_a_task_that_dies_takes_its_service_down(body: str, told: str) -> 
         code, errors = await ended(process)
     assert code == 1
     assert told in errors
+
+
+async def test_a_port_in_use_is_said_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        async with running("await service.stopping.wait()", WORDWATCH_OPS_PORT=str(port)) as process:
+            code, errors = await ended(process)
+    assert code == 2
+    assert f"can't listen on 127.0.0.1, port {port}" in errors
+    assert "Traceback" not in errors
 
 
 async def test_a_service_that_has_lost_a_task_is_not_alive_even_while_it_ends_in_order() -> None:

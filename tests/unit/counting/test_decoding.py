@@ -153,7 +153,7 @@ LABELS = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(
     st.binary(max_size=200)
     | st.lists(st.sampled_from([b"<", b"meta", b" charset=", b"'", b">", b"\x1b$B", b"\x81"])).map(b"".join),

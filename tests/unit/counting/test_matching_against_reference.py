@@ -36,7 +36,7 @@ def text_and_word(draw: st.DrawFn) -> tuple[str, str]:
     return text, word
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500)
 @given(text_and_word(), scopes, st.booleans(), st.booleans())
 @example(("x①python ﬀx", "fx"), "text", True, False)
 @example(("Python™ tm", "tm"), "text", True, False)
@@ -53,7 +53,7 @@ def test_same_places_are_found(case: tuple[str, str], scope: Scope, whole_word: 
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts, st.text(ALPHABET, min_size=1, max_size=3))
 def test_source_case_sensitive_substring_is_str_count(text: str, word: str) -> None:
     haystack = Prepared(text, "source", case_sensitive=True)
@@ -61,7 +61,7 @@ def test_source_case_sensitive_substring_is_str_count(text: str, word: str) -> N
     assert sum(1 for _ in occurrences(haystack, word, whole_word=False)) == text.count(word)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(), st.text(min_size=1, max_size=2))
 def test_source_is_str_count_for_any_text(text: str, word: str) -> None:
     haystack = Prepared(text, "source", case_sensitive=True)
@@ -69,7 +69,7 @@ def test_source_is_str_count_for_any_text(text: str, word: str) -> None:
     assert sum(1 for _ in occurrences(haystack, word, whole_word=False)) == text.count(word)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text() | texts, scopes, st.booleans())
 def test_every_place_can_be_traced_back(text: str, scope: Scope, case_sensitive: bool) -> None:
     haystack = Prepared(text, scope, case_sensitive=case_sensitive)
@@ -80,7 +80,7 @@ def test_every_place_can_be_traced_back(text: str, scope: Scope, case_sensitive:
     assert ends == sorted(ends)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from("\u0301\u0327\u0345\u0308ẽ.ΐı"), min_size=25, max_size=150).map("".join), texts)
 def test_places_after_long_runs_of_marks_can_be_traced_back(marks: str, text: str) -> None:
     haystack = Prepared(f"e{marks} fig {text}", "text", case_sensitive=False)

@@ -28,7 +28,7 @@ def total(html: str, word: str = "fig") -> int:
     return count_page(html.encode(), "text/html; charset=utf-8", Question(words=(word,), whole_word=False)).total
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=300) | markup.map(str.encode))
 def test_any_bytes_can_be_read(body: bytes) -> None:
     for scope in ("text", "source"):
@@ -37,7 +37,7 @@ def test_any_bytes_can_be_read(body: bytes) -> None:
         assert "\0" not in (counted.title or "")
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(markup)
 def test_no_more_is_visible_than_a_parser_finds_and_no_markup(html: str) -> None:
     visible = read_html(html).text
@@ -46,7 +46,7 @@ def test_no_more_is_visible_than_a_parser_finds_and_no_markup(html: str) -> None
     assert visible == read_html(html).text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(["<b>", "</b>", "<!-- x -->", "<wbr>", "<x-y>", "<a href='>'>", "</a>"]), max_size=8),
     st.data(),
@@ -61,7 +61,7 @@ def test_inline_markup_never_splits_a_word(inline: list[str], data: st.DataObjec
     assert total(f"<p>{word}</p>", "python") == 1
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(markup)
 def test_nothing_hidden_is_visible(html: str) -> None:
     # An end tag would end the hidden element, and a frameset would replace the whole body.
