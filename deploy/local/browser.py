@@ -2,8 +2,9 @@
 
     python -m deploy.local.browser
 
-On Debian, root installs its package, which is what CI's containers need. Elsewhere those tests are left out, and say
-what would bring them back. Whatever goes wrong here is no reason not to run the other tests.
+The same goes for a library without which Playwright's driver (a Node.js) does not start, and which a Chromium need not
+bring. On Debian, root installs the packages, which is what CI's containers need. Elsewhere those tests are left out,
+and say what would bring them back. Whatever goes wrong here is no reason not to run the other tests.
 """
 
 import os
@@ -17,11 +18,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import playwright
+from playwright._impl._driver import compute_driver_executable
+from playwright.async_api import Error
+
 from shared.settings import SettingError, load
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-ADVICE = "apt install chromium, or WORDWATCH_BROWSER=/path/to/a/chromium"
-PACKAGE = "chromium"
+BROWSER_PACKAGE, DRIVER_PACKAGE = "chromium", "libatomic1"
+ADVICE = f"apt install {BROWSER_PACKAGE} {DRIVER_PACKAGE}, or WORDWATCH_BROWSER=/path/to/a/chromium"
+_DRIVER_WITHIN_S = 60.0
 _END_WITHIN_S = 20.0
 _QUICK = ("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=15", "-o", "Acquire::https::Timeout=15")
 
@@ -33,12 +39,14 @@ class Step(NamedTuple):
     within_s: float
 
 
-# What is fetched may be broken off at any time; what changes the system is not hurried.
-STEPS = (
-    Step(("update", "-qq", *_QUICK), 90),
-    Step(("install", "-qq", "--yes", "--no-install-recommends", "--download-only", *_QUICK, PACKAGE), 300),
-    Step(("install", "-qq", "--yes", "--no-install-recommends", "--no-download", PACKAGE), 600),
-)
+def steps(packages: Sequence[str]) -> list[Step]:
+    """How packages are installed: fetching may be broken off at any time, what changes the system is not hurried."""
+    install = ("install", "-qq", "--yes", "--no-install-recommends")
+    return [
+        Step(("update", "-qq", *_QUICK), 90),
+        Step((*install, "--download-only", *_QUICK, *packages), 300),
+        Step((*install, "--no-download", *packages), 600),
+    ]
 
 
 def find(chosen: Path | None, search_path: str | None) -> Path | None:
@@ -59,6 +67,36 @@ def find(chosen: Path | None, search_path: str | None) -> Path | None:
     return next((Path(path) for path in found if path is not None), None)
 
 
+def driver() -> Path:
+    """The program between the tests and the browser, there or not."""
+    try:
+        return Path(compute_driver_executable()[0])
+    except Error:  # this Playwright came without one
+        return Path(playwright.__file__).parent / "driver" / "node"
+
+
+def why_not(program: Path) -> str | None:
+    """Why a program does not run on this machine, in its own words; None when it does.
+
+    That is tried out: which libraries it takes differs from platform to platform and from version to version.
+    """
+    try:
+        tried = subprocess.run(
+            [program, "--version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=_DRIVER_WITHIN_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if tried.returncode == 0:
+        return None
+    said = tried.stderr.decode(errors="replace").strip().splitlines()
+    return said[-1] if said else f"{program} failed with exit code {tried.returncode}"
+
+
 def is_debian() -> bool:
     """Whether this is Debian itself: Ubuntu's package of this name only points to a snap."""
     try:
@@ -67,8 +105,8 @@ def is_debian() -> bool:
         return False
 
 
-def install(apt_get: str, environ: Mapping[str, str], steps: Sequence[Step] = STEPS) -> str | None:
-    """Installs Debian's Chromium.
+def install(apt_get: str, environ: Mapping[str, str], steps: Sequence[Step]) -> str | None:
+    """Installs packages of Debian, in `steps`.
 
     Returns:
         Why it could not be done, or None.
@@ -107,27 +145,46 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait(_END_WITHIN_S)
 
 
-def main(environ: Mapping[str, str]) -> int:
-    """Sees to it that there is a browser, where that can be done; says so when there is none."""
+def main(environ: Mapping[str, str], program: Path, *, may_install: bool) -> int:
+    """Sees to it that there are a browser and its driver, where that can be done; says so when there are not.
+
+    Args:
+        environ: the environment variables.
+        program: the driver.
+        may_install: whether this is Debian, and its owner lets us.
+    """
+    search_path = environ.get("PATH")
     try:
-        found = find(load(environ).browser, environ.get("PATH"))
+        chosen = load(environ).browser
+        missing = _missing(chosen, search_path, program)
     except SettingError as error:
         print(error, file=sys.stderr)
         return 2
-    if found is not None:
-        return 0
-    apt_get = shutil.which("apt-get", path=environ.get("PATH"))
-    failure: str | None = "there is none"
-    if apt_get is not None and is_debian() and os.geteuid() == 0:
-        print("installing Debian's chromium for the tests in a browser (apt-get install chromium)", file=sys.stderr)
+    apt_get = shutil.which("apt-get", path=search_path)
+    failure: str | None = None
+    if missing and may_install and apt_get is not None:
+        print(f"installing for the tests in a browser: apt-get install {' '.join(missing)}", file=sys.stderr)
         try:
-            failure = install(apt_get, environ)
+            failure = install(apt_get, environ, steps(list(missing)))
         except KeyboardInterrupt:
             return 130
-    if failure is not None:
-        print(f"no browser, so its tests are left out ({failure}): {ADVICE}", file=sys.stderr)
+        missing = _missing(chosen, search_path, program)
+    if missing:
+        reasons = "; ".join([*missing.values(), *([failure] if failure is not None else [])])
+        print(f"tests in a browser are left out ({reasons}): {ADVICE}", file=sys.stderr)
     return 0
 
 
+def _missing(chosen: Path | None, search_path: str | None, program: Path) -> dict[str, str]:
+    """The packages that would help, each with what is wrong without it."""
+    missing = {}
+    if find(chosen, search_path) is None:
+        missing[BROWSER_PACKAGE] = "there is no browser"
+    failure = why_not(program)
+    if failure is not None:
+        missing[DRIVER_PACKAGE] = failure
+    return missing
+
+
 if __name__ == "__main__":
-    sys.exit(main(os.environ))
+    sys.exit(main(os.environ, driver(), may_install=is_debian() and os.geteuid() == 0))

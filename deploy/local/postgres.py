@@ -266,6 +266,7 @@ def forget_dead_postmaster(data: Path) -> None:
 def server_command(binaries: Path, data: Path, port: int, who: Account) -> list[str]:
     """The words that run the server in the foreground; SIGINT ends it (a "fast shutdown")."""
     options = {
+        "cluster_name": records.cluster_name(data),
         "listen_addresses": "127.0.0.1",
         "port": str(port),
         "unix_socket_directories": "",

@@ -6,6 +6,7 @@ A record is `run/processes/NAME.json` in WORDWATCH_HOME, written by the process 
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -135,11 +136,37 @@ def _is_marked(pid: int, home: Path) -> bool:
     return f"{MARK}={home}".encode() in variables
 
 
+def cluster_name(data: Path) -> str:
+    """What the PostgreSQL of `data` is called; its parts have that in their titles: `postgres: NAME: checkpointer`.
+
+    While one of them works in the folder no other can be called so, wherever either is moved or mounted: the inode is
+    not given away.
+    """
+    folder = data.stat()
+    return f"wordwatch-{folder.st_dev:x}-{folder.st_ino:x}"
+
+
+def _is_called(pid: int, name: str) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    # A part that is just being born still has the words with which the server was started.
+    return words[0].startswith(f"postgres: {name}: ".encode()) or f"cluster_name={name}".encode() in words
+
+
+def _user_of(pid: int) -> int | None:
+    found = re.search(r"^Uid:\s*\d+\s+(\d+)", Path(f"/proc/{pid}/status").read_text(errors="replace"), re.MULTILINE)
+    return int(found[1]) if found else None
+
+
 def serves_database(pid: int, data: Path) -> bool:
     """Whether a process is a part of the PostgreSQL of `data`: those overwrite their environment, but work there."""
+    process = Path(f"/proc/{pid}")
     try:
-        here = Path(f"/proc/{pid}/cwd").samefile(data)
-        return here and Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+        if (process / "comm").read_text().strip() != "postgres":
+            return False
+        try:
+            return (process / "cwd").samefile(data)
+        except PermissionError:  # of another user: only CAP_SYS_PTRACE lets root look, and few containers grant it
+            return _user_of(pid) == data.stat().st_uid and _is_called(pid, cluster_name(data))
     except OSError:
         return False
 
@@ -153,10 +180,14 @@ def ours(home: Path) -> list[Process]:
         for pid in _all_pids():
             if pid in found or pid == os.getpid():
                 continue
-            if _is_marked(pid, home) or serves_database(pid, data):
-                start = start_of(pid)
-                if start is not None:
-                    found[pid] = Process("postgres" if serves_database(pid, data) else "child", pid, start)
+            # Before the look: if the pid goes to a stranger after it, this is not the start of that one.
+            start = start_of(pid)
+            if start is None:
+                continue
+            if serves_database(pid, data):
+                found[pid] = Process("postgres", pid, start)
+            elif _is_marked(pid, home):
+                found[pid] = Process("child", pid, start)
     return [process for process in found.values() if process.pid != os.getpid()]
 
 

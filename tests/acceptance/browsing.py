@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright, expect
 
-from deploy.local.browser import ADVICE, find
+from deploy.local.browser import ADVICE, driver, find, why_not
 from shared import settings
 
 WAIT_MS = 20_000
@@ -75,10 +75,13 @@ class Seen:
 
 
 def chromium_path() -> Path:
-    """The browser; the test is skipped where there is none."""
+    """The browser; the test is skipped where there is none, or nothing to drive it."""
     found = find(settings.from_environment().browser, os.environ.get("PATH"))
     if found is None:
         pytest.skip(f"no browser: {ADVICE}")
+    failure = why_not(driver())
+    if failure is not None:
+        pytest.skip(f"a browser, but its driver does not run ({failure}): {ADVICE}")
     return found
 
 

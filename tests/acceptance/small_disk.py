@@ -6,8 +6,8 @@
         disk.make_room()
 
 Root mounts it; an ordinary user mounts it in a namespace of its own and reaches it through /proc. Where neither is
-allowed (a container without CAP_SYS_ADMIN, a system that keeps user namespaces from ordinary users) the test fails and
-says so. It goes away with the test, also when that is killed.
+allowed (a container without CAP_SYS_ADMIN, a system that keeps user namespaces from ordinary users) the test is left
+out and says so: nothing else makes a disk of a size. It goes away with the test, also when that is killed.
 """
 
 import os
@@ -16,6 +16,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import pytest
 
 MIB = 2**20
 _START_WITHIN_S = 10.0
@@ -48,11 +50,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(size_bytes: int) -> Iterator[SmallDisk]:
-    """Mounts it for as long as the block lasts.
-
-    Raises:
-        AssertionError: nothing can be mounted on this machine.
-    """
+    """Mounts it for as long as the block lasts; the test is skipped where nothing can be mounted."""
     folder = Path(tempfile.mkdtemp(prefix="wordwatch-disk-"))
     root = os.geteuid() == 0
     words = ["/bin/sh", "-c", _MOUNT if root else _HOLD, "holder", str(folder), str(size_bytes)]
@@ -67,10 +65,11 @@ def small_disk(size_bytes: int) -> Iterator[SmallDisk]:
     assert holder.stdout is not None
     try:
         said = holder.stdout.readline()
-        assert said == b"mounted\n", (
-            f"no small disk can be made here ({said.decode().strip()}): that takes root with CAP_SYS_ADMIN, or user "
-            "namespaces for ordinary users (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
-        )
+        if said != b"mounted\n":
+            pytest.skip(
+                f"no small disk can be made here ({said.decode().strip()}): that takes root with CAP_SYS_ADMIN, or "
+                "user namespaces for ordinary users (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
+            )
         yield SmallDisk(folder if root else Path(f"/proc/{holder.pid}/root{folder}"))
     finally:
         holder.stdin.close()

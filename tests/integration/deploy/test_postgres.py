@@ -14,6 +14,14 @@ from deploy.local.stack import end_leftovers
 from tests.integration.deploy.programs import ROOT, until
 from tests.integration.servers import free_port
 
+# A container's root lacks CAP_SYS_PTRACE; an ordinary user's server runs as that user, who needs none.
+UNABLE_TO_LOOK = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace"] if os.geteuid() == 0 else []
+END = """
+import pathlib, sys
+from deploy.local import records
+sys.exit(len(records.end(records.ours(pathlib.Path(sys.argv[1])), within_s=0.5)))
+"""
+
 
 @contextmanager
 def server(home: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
@@ -158,3 +166,25 @@ def test_all_of_a_killed_server_is_found_and_ended(home: Path) -> None:
         end_leftovers(home, lambda _said: None)
 
         assert not any(records.alive(part) for part in parts)
+
+
+def test_orphans_are_found_and_ended_also_where_root_may_not_look_into_processes(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    with server(home, free_port()) as process, server(other, free_port()) as stranger:
+        wait_ready(process)
+        wait_ready(stranger)
+        strangers = records.ours(other)
+        process.send_signal(signal.SIGSTOP)  # from now on it starts no other part
+        parts = [part for part in records.ours(home) if part.pid != process.pid]
+        stopped = [part for part in parts if records.send(part, signal.SIGSTOP)]  # or they would notice, and end
+        assert len(stopped) > 3
+        process.kill()
+        process.wait(10)
+        orphans = records.ours(home)
+        assert {*orphans} >= {*stopped}
+
+        subprocess.run([*UNABLE_TO_LOOK, sys.executable, "-c", END, home], cwd=ROOT, timeout=60, check=True)
+
+        assert not any(records.alive(orphan) for orphan in orphans)
+        assert all(records.alive(other_part) for other_part in strangers)
