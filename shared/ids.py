@@ -7,6 +7,7 @@ import uuid_utils.compat
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RANDOM_BITS = 80
+_LAST_MS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def new_id() -> UUID:
@@ -15,5 +16,5 @@ def new_id() -> UUID:
 
 
 def time_of(id_: UUID) -> datetime:
-    """When a UUIDv7 was made, to the millisecond, UTC."""
-    return _EPOCH + timedelta(milliseconds=id_.int >> _RANDOM_BITS)
+    """When a UUIDv7 was made, to the millisecond, UTC. Other ids tell of some time too, of the year 9999 at most."""
+    return _EPOCH + timedelta(milliseconds=min(id_.int >> _RANDOM_BITS, _LAST_MS))
