@@ -116,6 +116,9 @@ async def judge(stack: Fleet, stream: Stream, kills: Kills, name: str) -> None:
         f"503: {sum('503' in what for _, what in stream.refusals)}, broken off: "
         f"{sum('503' not in what for _, what in stream.refusals)}"
     )
+    for final in stream.wrong:
+        query = "SELECT string_agg(format('%s %s', attempt, error_code), ', ') FROM attempts WHERE check_id = $1"
+        print(f"wrong: {final['status']} {final['counts']}, attempts {await stack.postgres.ask(query, final['id'])}")
     assert least >= LEAST_UNDER_WAY
     assert (stream.lost, stream.wrong, stream.doubled, stream.faults) == ([], [], [], [])
     assert 0 <= stream.extra_fetches <= kills.may_repeat
