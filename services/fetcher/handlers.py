@@ -15,7 +15,7 @@ from services.fetcher.clock_watch import ClockWatch
 from services.fetcher.counting import PageCount
 from services.fetcher.fetching.fetch import EnterHop, Fetcher, Trail
 from services.fetcher.fetching.limits import HopLimits
-from services.fetcher.metrics import Metrics
+from services.fetcher.metrics import COUNTED, Metrics
 from services.fetcher.outbox import Outbox
 from services.fetcher.reading.pool import OutOfTime
 from services.fetcher.reading.reader import Reader
@@ -118,7 +118,7 @@ class Attempts:
             return
         await self._publish(check, _encoded(report))
         self.load.finished += 1
-        outcome = report.error.code if report.error else "counted"
+        outcome = report.error.code if report.error else COUNTED
         self._metrics.ended(outcome)
         took = report.finished_at - report.started_at
         # Of bulk work, a line for each attempt would drown all others.

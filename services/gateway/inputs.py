@@ -43,12 +43,10 @@ Url = Annotated[
         extra_json_schema={"format": "web-address"},
     ),
 ]
+WordText = Annotated[str, Meta(min_length=1, max_length=200, pattern=_NO_NUL)]
 Word = Annotated[
-    str,
+    WordText,
     Meta(
-        min_length=1,
-        max_length=200,
-        pattern=_NO_NUL,
         description=(
             "A word or a phrase. In `text`, at least one of its characters has to be neither white space nor invisible."
         ),
@@ -103,16 +101,7 @@ Host = Annotated[
     ),
 ]
 FilterLabel = Annotated[LabelText, Meta(description="The whole label.", examples=["team page"])]
-FilterWord = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=200,
-        pattern=_NO_NUL,
-        description="One of the words asked for, spelt alike.",
-        examples=["python"],
-    ),
-]
+FilterWord = Annotated[WordText, Meta(description="One of the words asked for, spelt alike.", examples=["python"])]
 ErrorCode = Annotated[
     str,
     Meta(

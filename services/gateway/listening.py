@@ -55,7 +55,7 @@ async def addresses_of(listen: str, *, auth: Literal["off", "token"] | None) -> 
 
 def is_loopback(address: str) -> bool:
     """Whether only this machine can reach an IP address."""
-    return ipaddress.ip_address(_plain(address)).is_loopback
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _unbracketed(listen: str) -> str:

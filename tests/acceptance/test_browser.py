@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, expect
 
 from services.gateway.formats import NOT_KNOWN
-from tests.acceptance.browsing import DESK, PHONE, WAIT_MS, chromium, look, visit
+from tests.acceptance.browsing import DESK, PHONE, WAIT_MS, look, visit
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.pages import PageServer, Request, answer, page_server
 
@@ -47,12 +47,6 @@ async def some_web() -> AsyncIterator[Web]:
             yield Web(pages, gate)
         finally:
             gate.set()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

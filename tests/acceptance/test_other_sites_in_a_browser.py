@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.acceptance.browsing import REBOUND, WAIT_MS, chromium
+from tests.acceptance.browsing import REBOUND, WAIT_MS
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.pages import answer, page_server
 
@@ -67,12 +67,6 @@ FRAME = """(src) => new Promise((resolve) => {
   frame.onload = () => { try { resolve(String(frame.contentDocument)); } catch { resolve("blocked"); } };
   document.body.append(frame);
 })"""
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
