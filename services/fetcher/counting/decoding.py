@@ -32,7 +32,8 @@ def decode(body: bytes, content_type: str | None, kind: Kind) -> Decoded:
     """Decode a body.
 
     A byte order mark decides, else the header, else the page's own declaration in its first 1,024 bytes, else whether
-    the body is valid UTF-8, else a guess; windows-1252 is what remains. What names no known encoding is passed over.
+    the body is valid UTF-8 (its last character may be cut), else a guess; windows-1252 is what remains. What names no
+    known encoding is passed over.
 
     Args:
         body: after Content-Encoding has been undone.
@@ -49,9 +50,14 @@ def decode(body: bytes, content_type: str | None, kind: Kind) -> Decoded:
         return Decoded(decode_as(body, declared), declared)
     try:
         return Decoded(body.decode("utf-8"), "utf-8")
-    except UnicodeDecodeError:
-        guessed = guess(body)
+    except UnicodeDecodeError as error:
+        guessed = "utf-8" if _only_its_end_is_cut(error) else guess(body)
     return Decoded(decode_as(body, guessed), guessed)
+
+
+def _only_its_end_is_cut(error: UnicodeDecodeError) -> bool:
+    """Tell whether a body is UTF-8 but for its last character; alone, that may be the last letter of any encoding."""
+    return error.reason == "unexpected end of data" and not error.object[: error.start].isascii()
 
 
 def _declared_by_header(content_type: str | None) -> str | None:

@@ -69,6 +69,14 @@ def side_of(char: str) -> Side:
     return Side.MARK if category[0] == "M" else Side.WORD
 
 
+class Sides(dict[str, Side]):
+    """What characters are, looked up more quickly than by `side_of`; it belongs to one page, which bounds it."""
+
+    def __missing__(self, char: str) -> Side:
+        side = self[char] = side_of(char)
+        return side
+
+
 def _within(ranges: tuple[tuple[int, int], ...], code_point: int) -> bool:
     at = bisect_right(ranges, (code_point, 0x110000)) - 1
     return at >= 0 and code_point <= ranges[at][1]

@@ -28,6 +28,10 @@ class Role(Enum):
     """Its children are SVG."""
     SVG_HTML = auto()
     """A block of HTML inside SVG."""
+    MATH = auto()
+    """Its children are MathML."""
+    MATH_HTML = auto()
+    """Its children are HTML inside MathML."""
 
 
 _DROPPED: Final = (
@@ -44,8 +48,8 @@ _BLOCKS: Final = (
     "article aside h1 h2 h3 h4 h5 h6 hgroup nav section "
     # §15.3.7 Lists
     "dir dd dl dt menu ol ul li "
-    # §15.3.8 Tables, and MathML's
-    "table caption colgroup col thead tbody tfoot tr td th mtable mtr mlabeledtr mtd "
+    # §15.3.8 Tables
+    "table caption colgroup col thead tbody tfoot tr td th "
     # §15.3.12 The fieldset and legend elements, §15.5 Widgets, §15.6 Frames
     "fieldset details summary optgroup option frameset frame"
 )
@@ -59,8 +63,11 @@ def _table(**roles: str) -> Roles:
     return MappingProxyType({name: Role[role] for role, names in roles.items() for name in names.split()})
 
 
-HTML: Final = _table(DROPPED=_DROPPED, BREAK="br", BLOCK=_BLOCKS, PRE=_PRE, ASIDE="rt", SVG="svg")
-"""Roles by tag name, of HTML and MathML elements."""
+HTML: Final = _table(DROPPED=_DROPPED, BREAK="br", BLOCK=_BLOCKS, PRE=_PRE, ASIDE="rt", SVG="svg", MATH="math")
+"""Roles by tag name, of HTML elements."""
 
 SVG: Final = _table(DROPPED="title desc metadata script style", BLOCK="text", SVG="svg", SVG_HTML="foreignObject")
 """Roles by tag name, of elements inside `svg`."""
+
+MATHML: Final = _table(BLOCK="mtable mtr mlabeledtr mtd", SVG="svg", MATH_HTML="mi mo mn ms mtext")
+"""Roles by tag name, of elements inside `math`."""

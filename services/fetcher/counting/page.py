@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from services.fetcher.counting.decoding import decode
 from services.fetcher.counting.kinds import Kind, kind_of, sniff
-from services.fetcher.counting.matching import occurrences
+from services.fetcher.counting.matching import find_all
 from services.fetcher.counting.prepared import Prepared
-from services.fetcher.counting.snippets import PER_WORD, Span, show
+from services.fetcher.counting.snippets import Span, show
 from services.fetcher.counting.visible_text import VisibleText, one_line, read_html
+from services.fetcher.counting.wordlist import word_list
 from shared.messages import Question, Snippet
 from shared.version import RULE_VERSION
-from shared.wording import prepare_query
 
 _TITLE_WITHIN_CHARS: Final = 65_536
 
@@ -114,15 +113,9 @@ _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") +
 
 
 def _count(haystack: Prepared, question: Question) -> tuple[dict[str, int], dict[str, list[Span]]]:
-    """Count each word by itself, and keep the first occurrences for the snippets."""
-    counts: dict[str, int] = {}
-    first: dict[str, list[Span]] = {}
-    by_query: dict[str, tuple[int, list[Span]]] = {}
-    for word in dict.fromkeys(question.words):
-        query = prepare_query(word, question.scope, case_sensitive=question.case_sensitive)
-        if query not in by_query:
-            found = occurrences(haystack, query, whole_word=question.whole_word) if query else iter(())
-            spans = list(islice(found, PER_WORD))
-            by_query[query] = (len(spans) + sum(1 for _ in found), spans)
-        counts[word], first[word] = by_query[query]
-    return counts, {word: spans for word, spans in first.items() if spans}
+    """Count each word, and keep its first occurrences for the snippets."""
+    words = word_list(question.words, question.scope, case_sensitive=question.case_sensitive)
+    found = find_all(haystack, words, whole_word=question.whole_word)
+    counts = {word: 0 if at is None else found[at].count for word, at in words.by_word.items()}
+    first = {word: found[at].spans for word, at in words.by_word.items() if at is not None and found[at].count}
+    return counts, first

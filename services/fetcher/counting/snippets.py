@@ -18,6 +18,7 @@ MAX_TOTAL_BYTES: Final = 65_536
 BLOCK_EDGE: Final = "\0"
 
 Span = tuple[int, int]
+"""Start and end of an occurrence, as offsets in a prepared text."""
 
 
 def show(haystack: Prepared, found: Mapping[str, Sequence[Span]]) -> dict[str, list[Snippet]]:

@@ -11,14 +11,16 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from services.fetcher.counting.elements import HTML, SVG, Role, Roles
+from services.fetcher.counting.elements import HTML, MATHML, SVG, Role, Roles
 from services.fetcher.counting.inline_style import hides
 
 BOUNDARY: Final = "\0"
 
-_MAYBE_HIDDEN: Final = '[hidden], dialog:not([open]), [style*="none" i], [style*="hidden" i]'
+_MAYBE_HIDDEN: Final = '[hidden], [style*="none" i], [style*="hidden" i]'
+_CLOSED: Final = "dialog:not([open])"
 _OWN_TITLE: Final = "title:not(svg title)"
 _MAX_TITLE_CHARS: Final = 500
+_FOREIGN: Final = frozenset({Role.SVG, Role.MATH, Role.MATH_HTML})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class _Reading:
     def __init__(self, root: LexborNode) -> None:
         self._root = root
         self._hidden = {node.mem_id for node in root.css(_MAYBE_HIDDEN) if _is_hidden(node)}
+        self._closed = {node.mem_id for node in root.css(_CLOSED)}
         self._pieces: list[str] = []  # what was read since the last change between kept and collapsed white space
         self._finished: list[str] = []
         self._asides: list[str] = []
@@ -77,7 +80,8 @@ class _Reading:
 
     def _walk(self) -> None:
         # Every node of every page passes here: the common cases (text, inline elements, blocks) call nothing.
-        write, roles, hidden, dropped, block = self._pieces.append, self._roles, self._hidden, Role.DROPPED, Role.BLOCK
+        write, roles, dropped, block = self._pieces.append, self._roles, Role.DROPPED, Role.BLOCK
+        hidden, closed = self._hidden, self._closed
         above: list[tuple[LexborNode, Role | None]] = []
         node = self._root
         while True:
@@ -85,7 +89,11 @@ class _Reading:
             if node.is_text_node:
                 write(node.text_content or "")
                 following = node.next
-            elif (role := roles.get(node.tag)) is dropped or (hidden and node.mem_id in hidden):
+            elif (
+                (role := roles.get(node.tag)) is dropped
+                or (hidden and node.mem_id in hidden)
+                or (closed and roles is HTML and node.mem_id in closed)  # elsewhere, `dialog` is just a name
+            ):
                 following = node.next
             else:
                 if role is block:
@@ -118,6 +126,10 @@ class _Reading:
             self._aside_starts.append(len(self._pieces))
         elif role is Role.SVG:
             self._open_table(SVG)
+        elif role is Role.MATH:
+            self._open_table(MATHML)
+        elif role is Role.MATH_HTML:
+            self._open_table(HTML)
         elif role is Role.SVG_HTML:
             self._pieces.append(BOUNDARY)
             self._open_table(HTML)
@@ -134,10 +146,10 @@ class _Reading:
             start = self._aside_starts.pop()
             self._asides.append(collapse("".join(self._pieces[start:])))
             del self._pieces[start:]
-        elif role is Role.SVG:
-            self._roles = self._tables.pop()
         elif role is Role.SVG_HTML:
             self._pieces.append(BOUNDARY)
+            self._roles = self._tables.pop()
+        elif role in _FOREIGN:
             self._roles = self._tables.pop()
         return self._roles
 
@@ -152,9 +164,7 @@ class _Reading:
 
 def _is_hidden(node: LexborNode) -> bool:
     attributes = node.attrs
-    if "hidden" in attributes or (node.tag == "dialog" and "open" not in attributes):
-        return True
-    return hides(attributes.get("style") or "")
+    return "hidden" in attributes or hides(attributes.get("style") or "")
 
 
 def collapse(text: str) -> str:

@@ -37,7 +37,8 @@ class Reader:
             OutOfTime, ChildFailed: See `pool`.
             StuckThread: See `threads`.
         """
-        place = place_of(page[0], suspect=redelivered or check.lost > 0 or check.deaths > 0)
+        suspect = redelivered or check.lost > 0 or check.deaths > 0
+        place = place_of(page[0], words=len(page[2].words), suspect=suspect)
         name = str(check.check_id)
         try:
             match place:

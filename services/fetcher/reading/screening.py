@@ -11,12 +11,21 @@ from typing import Final
 
 CHILD_BYTES: Final = 512 * 1024
 """Attributes take up to 110 bytes of memory per byte of page, compatibility characters up to 55."""
+CHILD_RARE_BYTES: Final = 256 * 1024
+"""Outside ASCII. Unicode's forms of as much text are made in one call that holds all threads up: for 30 ms at worst."""
 CHILD_NODES: Final = 600_000
 """About 65 MB and half a second."""
 INLINE_BYTES: Final = 64 * 1024
 """Counting so small a page takes about a millisecond: less than it costs to hand it to a thread."""
 INLINE_NODES: Final = 100_000
 
+CHILD_WORK: Final = 64 * 1024 * 1024
+"""Bytes of the page times words. For many words one pass over an honest page is enough, but on a page that is made for
+it each word may take a pass, and each of its occurrences a microsecond: a few seconds then, of every thread's time."""
+INLINE_WORK: Final = 1024 * 1024
+"""The same: a few milliseconds on an honest page, and a tenth of a second at worst."""
+
+_ASCII: Final = bytes(range(128))
 _ESCAPE: Final = b"\x1b"
 """Of ISO-2022-JP: such sequences vanish, within the names of tags too, and between them bytes are no ASCII."""
 _LONGEST_TAG_BYTES: Final = 32 * 1024
@@ -41,22 +50,37 @@ class Place(Enum):
     """In a process of its own, with limits."""
 
 
-def place_of(body: bytes, *, suspect: bool) -> Place:
-    """Where to read a page; `suspect` when an earlier attempt at it may have ended by it."""
-    if suspect or len(body) > CHILD_BYTES or _ESCAPE in body or _has_long_tag(body):
+def place_of(body: bytes, *, words: int = 1, suspect: bool) -> Place:
+    """Where to read a page for so many words; `suspect` when an earlier attempt at it may have ended by it."""
+    work = len(body) * words
+    if suspect or len(body) > CHILD_BYTES or work > CHILD_WORK or _ESCAPE in body or _has_long_tag(body):
+        return Place.CHILD
+    if len(body) > CHILD_RARE_BYTES and len(body.translate(None, _ASCII)) > CHILD_RARE_BYTES:
         return Place.CHILD
     nodes = most_nodes(body, enough=INLINE_NODES)
     if nodes > CHILD_NODES:
         return Place.CHILD
-    return Place.INLINE if len(body) <= INLINE_BYTES and nodes <= INLINE_NODES else Place.THREAD
+    inline = len(body) <= INLINE_BYTES and nodes <= INLINE_NODES and work <= INLINE_WORK
+    return Place.INLINE if inline and _is_utf8(body) else Place.THREAD
+
+
+def _is_utf8(body: bytes) -> bool:
+    """Whether decoding takes next to nothing: a guess takes 10 ms, and a small page of broken bytes 70 ms."""
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def most_nodes(body: bytes, *, enough: int) -> int:
-    """An upper bound of the elements in the tree of a page; not looked at closely when that is at most `enough`."""
+    """An upper bound of the elements in the tree of a page; not looked at closely where a rough one is enough."""
     tags = body.count(b"<")
     roughly = tags * max(tags, 4) // 4  # half of them left open, and opened anew by the other half
     if roughly <= enough:
         return roughly
+    if min(roughly, tags * _ALIKE) > CHILD_NODES:
+        return roughly  # whatever the tags are, it is too much: that need not be looked up in 500 KiB of them
     ascii_body = body.replace(b"\0", b"") if b"\0" in body else body  # UTF-16
     return min(roughly, tags * (_ALIKE + sum(1 for _ in _STYLED.finditer(ascii_body))))
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.fetcher.counting.decoding import decode
+from services.fetcher.counting.decoding import Decoded, decode
 from services.fetcher.counting.encodings import decode_as, encoding_of
 from services.fetcher.counting.kinds import Kind
 from services.fetcher.counting.prescan import declared_by_meta
@@ -46,6 +46,16 @@ def test_unknown_charset_of_the_header_is_passed_over() -> None:
 
 def test_meta_beats_valid_utf_8() -> None:
     assert encoding("<meta charset=windows-1251>é".encode()) == "windows-1251"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_utf_8_with_its_last_character_cut_is_utf_8(cut: int) -> None:
+    whole = "Größe 🐍".encode()
+    assert decode(whole[:-cut], "text/html", Kind.HTML) == Decoded("Größe \ufffd", "utf-8")
+
+
+def test_a_last_byte_that_might_begin_utf_8_says_nothing() -> None:
+    assert decode(b"caf\xe9", "text/html", Kind.HTML) == Decoded("café", "windows-1252")
 
 
 def test_valid_utf_8_beats_a_guess() -> None:

@@ -93,6 +93,16 @@ def test_title_and_charset_are_reported() -> None:
         pytest.param('<p style="display:a' + " " * 20_000 + 'x none">python', ("python",), 1, id="blanks in a style"),
         pytest.param("<p>" + "é" * 31_000, tuple("é" * n for n in range(1, 181)), 0, id="words within a long one"),
         pytest.param("<p>\u00ad" + "a" * 60_000, tuple("a" * n for n in range(1, 181)), 0, id="the same, displaced"),
+        pytest.param(
+            "<p>" + "aﬁ a" * 5_000,
+            tuple("afi a" * n + end for n in range(1, 20) for end in "abcdefghijklmnop"),
+            0,
+            id="edges that have moved",
+        ),
+        pytest.param("<p>" + "a-" * 60_000, tuple("a-" * n + "b" for n in range(1, 91)), 0, id="almost there"),
+        pytest.param(
+            "<p>" + "日" * 300_000, tuple(chr(n) + "日" * 199 for n in range(ord("一"), ord("一") + 109)), 0, id="ends"
+        ),
     ],
 )
 def test_pages_that_are_made_to_be_slow_are_not(page: str, words: tuple[str, ...], total: int) -> None:

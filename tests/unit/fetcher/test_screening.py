@@ -9,6 +9,7 @@ from services.fetcher.counting.visible_text import read_html
 from services.fetcher.reading.screening import CHILD_BYTES, Place, most_nodes, place_of
 
 KIB = 1024
+LETTERS = f"<p>{'Привет ' * 200}".encode()
 PAGE = b'<div class="c"><p>hello <b>python</b> <a href="x">y</a></p></div>\n'
 
 
@@ -21,6 +22,10 @@ PAGE = b'<div class="c"><p>hello <b>python</b> <a href="x">y</a></p></div>\n'
         pytest.param(b"word " * 6_000, Place.INLINE, id="text"),
         pytest.param(PAGE * 2_100, Place.CHILD, id="many tags"),
         pytest.param(b"word.<br>\n" * 210_000, Place.CHILD, id="over 2 MiB"),
+        pytest.param("<p>Привет".encode("cp1251"), Place.THREAD, id="not UTF-8"),
+        pytest.param(LETTERS * 20, Place.INLINE, id="UTF-8"),
+        pytest.param(LETTERS * 80, Place.THREAD, id="200 kB of Cyrillic letters"),
+        pytest.param(LETTERS * 120, Place.CHILD, id="300 kB of Cyrillic letters"),
         pytest.param(b"<!-- -->\n" + b"a > b\n" * (CHILD_BYTES // 6), Place.CHILD, id="large"),
         pytest.param(b"<p " + b" ".join(b"a%d" % n for n in range(20_000)) + b">", Place.CHILD, id="one huge tag"),
         pytest.param(
@@ -55,6 +60,18 @@ PAGE = b'<div class="c"><p>hello <b>python</b> <a href="x">y</a></p></div>\n'
 def test_rule_15_where_a_page_is_read(body: bytes, place: Place) -> None:
     assert place_of(body, suspect=False) is place
     assert place_of(body, suspect=True) is Place.CHILD
+
+
+@pytest.mark.parametrize(
+    ("words", "place"), [(1, Place.INLINE), (32, Place.INLINE), (33, Place.THREAD), (1_000, Place.THREAD)]
+)
+def test_a_page_for_many_words_is_not_read_on_the_loop(words: int, place: Place) -> None:
+    assert place_of((b"x > y\n" * 32 * KIB)[: 32 * KIB], words=words, suspect=False) is place
+
+
+@pytest.mark.parametrize(("words", "place"), [(1, Place.THREAD), (128, Place.THREAD), (129, Place.CHILD)])
+def test_a_large_page_for_many_words_is_read_in_a_child(words: int, place: Place) -> None:
+    assert place_of((b"x > y\n" * CHILD_BYTES)[:CHILD_BYTES], words=words, suspect=False) is place
 
 
 TAGS = st.sampled_from(
