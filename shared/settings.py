@@ -14,9 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from shared.redaction import hide_password
+from shared.version import VERSION
 
 PREFIX = "WORDWATCH_"
 FIRST_FREE_PORT, MAX_PORT = 1024, 65535
+MAX_CONTACT_CHARS, MAX_AGENT_CHARS = 200, 500
+_PRINTABLE = re.compile(r"[ -~]+")
+# In the header it stands in a comment, where parentheses and backslashes mean something (RFC 9110 §5.6.5).
+_CONTACT = re.compile(r"https?://[^\s()\\]+|[^\s()\\@]+@[^\s()\\@]+")
 LEASE_MARGIN_S = 15  # msg-timeout, plus what an attempt keeps back to publish its result
 
 
@@ -64,6 +69,7 @@ class Settings:
     nsqadmin_port: int = _setting(4171, "Port of the local nsqadmin", port=True)
     pg_port: int = _setting(54329, "Port of the local PostgreSQL", port=True)
     sample_port: int = _setting(8088, "Port of the bundled sample site", port=True)
+    lab_port: int = _setting(8140, "`make lab`: first of twelve ports of its misbehaving servers", port=True)
     gateway_ops_port: int = _setting(8081, "`make run`: the gateway's ops port", port=True)
     recorder_ops_port: int = _setting(8082, "`make run`: the recorder's ops port", port=True)
     scheduler_ops_port: int = _setting(8083, "`make run`: the scheduler's ops port", port=True)
@@ -87,8 +93,14 @@ class Settings:
     retry_base_s: float = _setting(2.0, "Pause before the second attempt; four times that for the third", least=0)
     max_body_bytes: int = _setting(10 * 2**20, "The largest page, in bytes after decompression", least=1)
     max_in_flight: int = _setting(64, "Checks that one fetcher has in hand at once", least=1)
-    user_agent: str = _setting(
-        "wordwatch/0.1 (word counter; set WORDWATCH_USER_AGENT to name a contact)", "User-Agent of fetches"
+    ignore_robots_hosts: tuple[str, ...] = _setting(
+        (), "Hosts (host or host:port, * for all) whose robots.txt is not asked for: those that are yours"
+    )
+    contact: str | None = _setting(
+        None, "How those whose pages are fetched can reach you: the URL of a page, or a mail address"
+    )
+    user_agent: str | None = _setting(
+        None, "User-Agent of fetches, instead of the one that names wordwatch and WORDWATCH_CONTACT"
     )
 
     log_format: Literal["auto", "console", "json"] = _setting(
@@ -115,8 +127,29 @@ class Settings:
                 "WORDWATCH_AUTH=token: there are no tokens yet, they come with a later release; until then listen on "
                 "loopback (WORDWATCH_LISTEN=127.0.0.1), or set WORDWATCH_AUTH=off to let in whoever can reach it"
             )
+        self._check_names()
         if self.nsqlookupd and self.nsqd:
             raise SettingError("set WORDWATCH_NSQLOOKUPD or WORDWATCH_NSQD, not both")
+
+    def _check_names(self) -> None:
+        """Refuses what can't stand in a header as it is."""
+        contact, agent = self.contact or "a@b", self.user_agent or "a"
+        if not (_CONTACT.fullmatch(contact) and _PRINTABLE.fullmatch(contact) and len(contact) <= MAX_CONTACT_CHARS):
+            raise SettingError(
+                f"WORDWATCH_CONTACT={contact!r}: must be a URL (https://…) or a mail address, of printable ASCII, "
+                f"without blanks, parentheses and backslashes, {MAX_CONTACT_CHARS} characters at most"
+            )
+        if not _PRINTABLE.fullmatch(agent) or len(agent) > MAX_AGENT_CHARS:
+            raise SettingError(
+                f"WORDWATCH_USER_AGENT={agent!r}: must be printable ASCII, {MAX_AGENT_CHARS} characters at most"
+            )
+
+    @property
+    def agent(self) -> str:
+        """The User-Agent header of fetches (RFC 9110 §10.1.5): who asks, and how that one can be reached."""
+        if self.user_agent is not None:
+            return self.user_agent
+        return f"wordwatch/{VERSION} ({f'+{self.contact}' if self.contact else 'word counter; no contact set'})"
 
     @property
     def tools_dir(self) -> Path:

@@ -6,6 +6,8 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
+
 from services.fetcher.clock_guard import ClockGuard
 from services.fetcher.clock_watch import ClockWatch
 from services.fetcher.counting import UnsupportedType, count_page, kind_of
@@ -22,6 +24,11 @@ from services.fetcher.reading.metrics import Metrics as ReadingMetrics
 from services.fetcher.reading.pool import Pool
 from services.fetcher.reading.reader import Reader
 from services.fetcher.reading.threads import CountingThreads
+from services.fetcher.robots.asking import Asking, limits_within
+from services.fetcher.robots.big_files import BigFiles
+from services.fetcher.robots.cache import Cache
+from services.fetcher.robots.gate import Robots
+from services.fetcher.robots.metrics import Metrics as RobotsMetrics
 from services.fetcher.watchdog import Patience, Watchdog
 from shared import claims, topics
 from shared.clock import WallClock, monotonic_s, utc_now
@@ -32,6 +39,8 @@ from shared.nsq.wiring import Wiring
 from shared.service import Service
 from shared.settings import SettingError, Settings
 from shared.version import VERSION
+
+log = structlog.get_logger(__name__)
 
 HERE_EVERY_S = 2.0
 BULK_SHARE = 0.75
@@ -80,7 +89,7 @@ class _Fetcher:
         self.nsq = Wiring(config, instance=service.instance, registry=registry)
         self.producer = self.nsq.producer()
         self.outbox = Outbox(self.producer, fetcher=service.instance, timeout_s=PUBLISH_WITHIN_S)
-        self.session = client.open_session(allow=_allow(config), user_agent=config.user_agent)
+        self.session = client.open_session(allow=_allow(config), user_agent=config.agent)
         self.watch = ClockWatch(
             ClockGuard(service.instance), utc_now=now, clock=monotonic_s, on_change=self._take_checks
         )
@@ -89,13 +98,22 @@ class _Fetcher:
         reading = ReadingMetrics(registry)
         self.children = Pool(path, limits=limits, metrics=reading, clock=monotonic_s)
         reading.watch(children=lambda: len(self.children.pids), busy_threads=lambda: self.threads.busy)
+        hops = HopLimits(
+            concurrency=config.host_concurrency,
+            spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
+            trusted=claims.trusted(config),
+        )
+        limits_of_robots = limits_within(config.fetch_timeout_s)
+        self.robots = Robots(
+            Asking(self.session, limits_of_robots, hops, BigFiles(), utc_now=now, clock=monotonic_s),
+            Cache(clock=monotonic_s),
+            ignored=config.ignore_robots_hosts,
+            metrics=RobotsMetrics(registry),
+        )
         self.attempts = Attempts(
             fetcher=Fetcher(self.session, FetchLimits.within(config.fetch_timeout_s, config.max_body_bytes), _accepts),
-            hops=HopLimits(
-                concurrency=config.host_concurrency,
-                spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
-                trusted=claims.trusted(config),
-            ),
+            hops=hops,
+            robots=self.robots,
             reader=Reader(count, threads=self.threads, pool=self.children, metrics=reading),
             watch=self.watch,
             outbox=self.outbox,
@@ -134,6 +152,8 @@ class _Fetcher:
     async def run(self) -> None:
         """Starts all parts, and puts them down again in order."""
         service = self.service
+        if service.config.contact is None and service.config.user_agent is None:
+            log.info("fetches name nobody who can be reached: set WORDWATCH_CONTACT", user_agent=service.config.agent)
         try:
             async with self.nsq.connected(service, self.producer), self.session:
                 service.on_turn = lambda: None  # the watchdog has patience of its own, and the same timer
@@ -150,8 +170,10 @@ class _Fetcher:
                 await self._leave()
                 await asyncio.gather(*(consumer.stop(STOP_CONSUMERS_S) for consumer in consumers.values()))
                 await asyncio.gather(*running, return_exceptions=True)
+                await self.robots.stop()
                 await service.cancel_tasks()
         finally:
+            self.robots.close()
             await self.children.close()
             self.threads.close()
             self.watchdog.disarm()

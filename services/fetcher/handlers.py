@@ -20,6 +20,8 @@ from services.fetcher.outbox import Outbox
 from services.fetcher.reading.pool import OutOfTime
 from services.fetcher.reading.reader import Reader
 from services.fetcher.reading.threads import StuckThread
+from services.fetcher.robots.asking import Cost
+from services.fetcher.robots.gate import Robots
 from shared.clock import MonotonicClock, WallClock
 from shared.errors import FetchError
 from shared.messages import AttemptFinished, AttemptRef, ClaimedCheck, PageFacts, decode_claimed_check, encode
@@ -59,6 +61,7 @@ class Attempts:
         *,
         fetcher: Fetcher,
         hops: HopLimits,
+        robots: Robots,
         reader: Reader,
         watch: ClockWatch,
         outbox: Outbox,
@@ -70,6 +73,7 @@ class Attempts:
     ) -> None:
         self._fetcher = fetcher
         self._hops = hops
+        self._robots = robots
         self._reader = reader
         self._watch = watch
         self._outbox = outbox
@@ -212,7 +216,7 @@ class Attempts:
         try:
             async with asyncio.timeout(until_s - self._clock()) as lease:
                 fetched = await self._fetcher.fetch(
-                    check.url, trail=trail, enter_hop=self._enter_hop(message, check, until_s)
+                    check.url, trail=trail, enter_hop=self._enter_hop(message, check, trail, until_s)
                 )
                 page = fetched.body, fetched.content_type, check.question
                 return await self._reader.read(check, page, redelivered=message.attempts > 1, until_s=until_s)
@@ -221,10 +225,16 @@ class Attempts:
                 raise
             raise OutOfTime from error
 
-    def _enter_hop(self, message: Message, check: ClaimedCheck, until_s: float) -> EnterHop:
+    def _enter_hop(self, message: Message, check: ClaimedCheck, trail: Trail, until_s: float) -> EnterHop:
         @asynccontextmanager
         async def enter(address: Address, first: bool) -> AsyncIterator[None]:
-            async with self._hops.hop(check.host, address, first=first):
+            cost = Cost()
+            try:
+                await self._robots.require(address, home=check.host, first=first, cost=cost)
+            finally:
+                trail.add(cost.address, cost.phases_s)
+            # A question for robots.txt was the request that need not wait; who found it answered still has that one.
+            async with self._hops.hop(check.host, address, first=first and not cost.asked):
                 # The wait may have been long, or this process been stopped in it: no request after one's time.
                 now_s = self._clock()
                 if now_s >= message.owned_until:

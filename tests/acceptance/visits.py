@@ -67,12 +67,17 @@ class Place:
         return web.Response(text="<p>python", content_type="text/html")
 
 
+async def _absent(_request: web.Request) -> web.Response:
+    """Answers who asks for robots.txt: there is none, and asking is no visit."""
+    raise web.HTTPNotFound
+
+
 @asynccontextmanager
 async def place() -> AsyncIterator[Place]:
     """Serves until the block ends."""
     made = Place(port=free_port())
     app = web.Application()
-    app.add_routes([web.get("/{path}", made.serve)])
+    app.add_routes([web.get("/robots.txt", _absent), web.get("/{path}", made.serve)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     try:

@@ -68,7 +68,8 @@ class PageServer:
     """What the server serves and what it saw.
 
     Attributes:
-        routes: by path without the query; `*` is for all others.
+        routes: by path without the query; `*` is for all others but `/robots.txt`, which is not there, and not among
+            the requests, unless it has a route of its own.
         talk: used instead of HTTP if given.
         requests: all of them, in order.
         connections: accepted so far.
@@ -118,6 +119,9 @@ class PageServer:
         method, target, _ = line.split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
         request = Request(method, target, headers, number, reader, writer)
+        if target == "/robots.txt" and target not in self.routes:
+            await request.send(answer(status=404))
+            return True
         self.requests.append(request)
         route = self.routes.get(target.partition("?")[0], self.routes.get("*", answer(status=404)))
         sent = route if isinstance(route, bytes) else await route(request)

@@ -33,7 +33,7 @@ _CLOSED_V4: Final = tuple(
         "192.0.2.0/24",  # documentation
         "192.31.196.0/24",  # AS112
         "192.52.193.0/24",  # AMT
-        "192.88.99.0/24",  # 6to4 relays
+        "192.88.99.0/24",  # 6to4 and 6a44 relays
         "192.168.0.0/16",  # private
         "192.175.48.0/24",  # AS112
         "198.18.0.0/15",  # benchmarks
@@ -45,20 +45,27 @@ _CLOSED_V4: Final = tuple(
     )
 )
 
-_OPEN_V6: Final = IPv6Network("2000::/3")  # all that has ever been given out as global unicast
+# All that has ever been given out as global unicast. Outside of it are, among others: ::/96 (an IPv4 address, long
+# deprecated), ::ffff:0:0:0/96 (SIIT), 100::/64 and 100:0:0:1::/64 (discard, dummy), 5f00::/16 (segment routing),
+# fc00::/7, fe80::/10, fec0::/10 (site-local, deprecated) and ff00::/8.
+_OPEN_V6: Final = IPv6Network("2000::/3")
 _CLOSED_V6: Final = tuple(
     IPv6Network(network)
     for network in (
-        "2001::/23",  # protocol assignments: Teredo, ORCHID, benchmarks
+        "2001::/23",  # protocol assignments: Teredo, anycast, benchmarks, AMT, AS112, ORCHID, DRIP
         "2001:db8::/32",  # documentation
         "2002::/16",  # 6to4: an IPv4 address in disguise
         "2620:4f:8000::/48",  # AS112
+        "3ffe::/16",  # 6bone, given back
         "3fff::/20",  # documentation
     )
 )
 # DNS64 hands this prefix out for ordinary IPv4 hosts (RFC 6052 §2.1), so what counts is the address inside.
 # The local-use prefix 64:ff9b:1::/48 may hide the inner address anywhere: it is outside 2000::/3 and stays closed.
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+
+_ISATAP: Final = frozenset({0x0000_5EFE, 0x0200_5EFE})
+"""What an interface identifier begins with when the rest is an IPv4 address to tunnel to (RFC 5214 §6.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
         return not any(address in network for network in _CLOSED_V4)
     if address in _NAT64:
         return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+    if int(address) >> 32 & 0xFFFF_FFFF in _ISATAP:
+        return False
     return address in _OPEN_V6 and not any(address in network for network in _CLOSED_V6)
 
 
@@ -111,6 +120,8 @@ def parse_allow(text: str) -> AllowList:
     networks: list[IPv4Network | IPv6Network] = []
     endpoints: set[tuple[IPv4Address | IPv6Address, int]] = set()
     for entry in filter(None, (part.strip() for part in text.split(","))):
+        if "%" in entry:
+            raise ValueError(f"{entry!r} is of one interface, and such addresses are never fetched from")
         if "/" in entry:
             networks.append(_network(entry))
         else:

@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from multidict import MultiMapping
+
 from shared.errors import FetchError
 
 from .bot_walls import is_wall_head
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_KEPT_OUT: Final = frozenset({401, 403, 451})
+_KEPT_OUT: Final = frozenset({401, 403, 451, 999})
+"""999 is in no register: LinkedIn sends it to whom it takes for a program, and Yahoo did."""
+_WALL_STATUSES: Final = frozenset({405, 428, 429, 503})
+"""Under which bot walls send challenges, besides those under which everything is `blocked`."""
 
 
 def redirect_target(status: int, headers: Mapping[str, str]) -> str | None:
@@ -44,6 +49,30 @@ def require_page(status: int, headers: Mapping[str, str], now: datetime) -> None
     if status in _KEPT_OUT:
         raise FetchError("blocked", http_status=status)
     raise FetchError("http_error", http_status=status)
+
+
+def may_be_a_wall(error: FetchError) -> bool:
+    """Tell whether it is worth looking if a bot wall stands behind an answer that `require_page` refused."""
+    return error.code != "blocked" and error.http_status in _WALL_STATUSES
+
+
+def content_type_of(headers: MultiMapping[str]) -> str | None:
+    """Return the Content-Type; of several, the last that is one (WHATWG Fetch, "extract a MIME type")."""
+    values = headers.getall("Content-Type", ())
+    return next((value for value in reversed(values) if "/" in value), values[0] if values else None)
+
+
+def coding_of(headers: MultiMapping[str]) -> str:
+    """Return the Content-Encoding: what several headers list is one list (RFC 9110 §5.2).
+
+    Raises:
+        FetchError: `decompression_failed` for an encoding of the transfer, which nobody asked for (RFC 9110 §10.1.4).
+    """
+    transfer = {part.strip().lower() for value in headers.getall("Transfer-Encoding", ()) for part in value.split(",")}
+    unasked = transfer - {"chunked", "identity", ""}
+    if unasked:
+        raise FetchError("decompression_failed", detail=f"Transfer-Encoding: {min(unasked)[:50]!a}")
+    return ",".join(headers.getall("Content-Encoding", ()))
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -1,13 +1,14 @@
 """The HTTP client: aiohttp's, with the rules of this house built in.
 
-It keeps nothing between requests but open connections: no cookies, no credentials, no proxies from the
-environment.
+It keeps nothing between requests but open connections: no cookies (those of one chain of redirects are kept by the
+fetch), no credentials, no proxies from the environment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import socket
 import ssl
 import time
@@ -20,9 +21,10 @@ from aiohttp.client_reqrep import ClientResponse
 from aiohttp.connector import AddrInfoType, Connection
 
 from .addresses import AllowList
+from .connection import Conversation
 from .decoding import ACCEPT_ENCODING
 from .hop import CURRENT_HOP
-from .resolver import ThreadPerLookupResolver
+from .resolver import MAX_PER_FAMILY, ThreadPerLookupResolver
 
 _ACCEPT: Final = "text/html,application/xhtml+xml,application/xml;q=0.9,text/*;q=0.8,*/*;q=0.5"
 
@@ -51,12 +53,12 @@ class _SocketMaker:
         family, kind, proto, _, sockaddr = addr_info
         ip, port = str(sockaddr[0]), int(sockaddr[1])
         hop = CURRENT_HOP.get()
-        if hop is not None and hop.connecting is None:
-            hop.connecting = time.perf_counter()
         if not self._allow.allowed(ip, port):
             if hop is not None:
                 hop.forbidden.append(ip)
             raise ForbiddenAddressError(errno.EACCES, "address may not be reached")
+        if hop is not None and hop.connecting is None:
+            hop.connecting = time.perf_counter()
         try:
             made = socket.socket(family, kind, proto)
         except OSError:
@@ -115,6 +117,10 @@ def _look_at(lost: asyncio.Future[None]) -> None:
         lost.exception()
 
 
+def _conversation(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return Conversation(loop)
+
+
 def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     """Trust the system's certificate authorities, or those in one PEM file alone."""
     context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -149,7 +155,12 @@ def open_session(
         ssl=tls or tls_context(),
         resolver=resolver or ThreadPerLookupResolver(),
         socket_factory=_SocketMaker(allow),
+        # When none of a name's addresses could be used, aiohttp leaves so many of each family out and begins again
+        # with the others. By default it is one, and a hundred addresses made five thousand connections.
+        interleave=MAX_PER_FAMILY,
     )
+    # There is no public way to put a class of one's own there.
+    connector._factory = functools.partial(_conversation, asyncio.get_running_loop())
     session = aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": user_agent, "Accept": _ACCEPT, "Accept-Encoding": ACCEPT_ENCODING},

@@ -13,12 +13,17 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.errors import FetchError
 
+from .connection import EndlessFraming
 from .hop import Hop
 
-_NO_SUCH_NAME: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+_NO_SUCH_NAME: Final = frozenset(
+    {socket.EAI_NONAME, socket.EAI_ADDRFAMILY, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+)
 
-_OWN_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL})
-"""Files, memory or ports of this machine: nothing that the other side could help."""
+_OWN_SHORTAGE: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN}
+)
+"""Files, memory, threads or ports of this machine: nothing that the other side could help."""
 
 # OpenSSL's X509_V_ERR_* (x509_vfy.h): the ssl module has no names for them.
 _EXPIRED: Final = 10
@@ -29,7 +34,9 @@ _Rule = Callable[[BaseException, Hop], str]
 
 def _dns(error: BaseException, _: Hop) -> str:
     cause = cast("aiohttp.ClientConnectorDNSError", error).os_error
-    return "dns_not_found" if cause.errno in _NO_SUCH_NAME else "dns_failed"
+    if isinstance(cause, socket.gaierror):  # its numbers are not those of errno
+        return "dns_not_found" if cause.errno in _NO_SUCH_NAME else "dns_failed"
+    return "internal" if cause.errno in _OWN_SHORTAGE else "dns_failed"
 
 
 def _certificate(error: BaseException, _: Hop) -> str:
@@ -69,6 +76,7 @@ _TABLE: Final[tuple[tuple[type[BaseException], str | _Rule], ...]] = (
     (aiohttp.ClientConnectorError, _connect),
     (aiohttp.ConnectionTimeoutError, _no_connection_in_time),
     (aiohttp.ServerTimeoutError, "read_timeout"),
+    (EndlessFraming, "too_large"),
     (aiohttp.ClientPayloadError, "body_incomplete"),
     (aiohttp.ClientConnectionError, _connection_lost),
     (aiohttp.ClientResponseError, _not_http),
@@ -82,10 +90,23 @@ CLIENT_FAILURES: Final = (aiohttp.ClientError, HttpProcessingError, OSError)
 
 
 def _said(error: BaseException) -> str:
-    """What went wrong, in the words of the system or of OpenSSL where those are known, and without aiohttp's around."""
+    """What went wrong, in the words of the system or of OpenSSL where those are known, and without aiohttp's around.
+
+    Those would mislead: whatever is no HTTP, aiohttp calls a 400, which nobody has sent.
+    """
     cause: object = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+    if isinstance(cause, aiohttp.ClientResponseError | HttpProcessingError):
+        return f"the answer breaks the rules of HTTP: {_one_line(cause.message)}"
+    if isinstance(cause, aiohttp.ServerDisconnectedError):
+        return "the server hung up without an answer"
+    if isinstance(cause, aiohttp.ClientPayloadError) and not isinstance(cause, EndlessFraming):
+        return "the connection ended before the body was whole"
     said = getattr(cause, "verify_message", None) or getattr(cause, "strerror", None) or str(cause)
-    return str(said) or type(error).__name__
+    return _one_line(str(said)) or type(error).__name__
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("^", " ").split())  # the parser points at the place, on a line of its own
 
 
 def to_fetch_error(error: BaseException, hop: Hop, http_status: int | None) -> FetchError:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
@@ -16,13 +16,16 @@ from yarl import URL
 from shared.errors import FetchError
 from shared.urls import Address, InvalidUrl, normalize, resolve
 
-from .answers import redirect_target, require_page
-from .bot_walls import is_wall_page
-from .decoding import ContentDecoder
+from . import refresh
+from .answers import content_type_of, may_be_a_wall, redirect_target, require_page
+from .bot_walls import MAX_WALL_BYTES, is_wall_page
+from .cookies import ChainCookies
+from .download import beginning, whole
 from .errors_map import CLIENT_FAILURES, to_fetch_error
 from .hop import CURRENT_HOP, Hop
 
 MAX_REDIRECTS: Final = 10
+_CHALLENGE: Final = "a challenge for bots"
 
 EnterHop = Callable[[Address, bool], AbstractAsyncContextManager[object]]
 """Called with the address of each request and whether it is the first; the request runs inside.
@@ -88,11 +91,12 @@ class Trail:
         """Forget what was true of the request before."""
         self.final_url = address.url
         self.http_status = self.address = self.content_type = None
+        self.bytes = 0
 
-    def add(self, hop: Hop) -> None:
-        """Take over what a finished or broken request has noted."""
-        self.address = hop.address
-        for name, seconds in hop.phases().items():
+    def add(self, address: str | None, phases_s: Mapping[str, float]) -> None:
+        """Take over what a finished or broken request has noted, or the question for robots.txt before it."""
+        self.address = address
+        for name, seconds in phases_s.items():
             self.phases_s[name] = self.phases_s.get(name, 0.0) + seconds
 
 
@@ -119,7 +123,7 @@ class Fetcher:
         limits: bounds of each fetch.
         accepts: tells by a Content-Type header whether the body is worth downloading. Not asked when there
             is none: then the body has to tell.
-        utc_now: for a Retry-After that names an instant.
+        utc_now: for a Retry-After that names an instant, and for the ends of cookies.
     """
 
     session: aiohttp.ClientSession
@@ -166,115 +170,91 @@ class Fetcher:
         )
 
     async def _follow(self, address: Address, trail: Trail, enter_hop: EnterHop) -> bytes:
-        seen = {address.url}
+        cookies = ChainCookies(self.utc_now)
+        # The same address with other cookies is another question: a loop is what was asked before.
+        asked = {(address.url, "")}
         first = True
         while True:
             trail.begin(address)
             async with enter_hop(address, first):
-                found = await self._request(address, trail)
+                found = await self._request(address, cookies, trail)
             if isinstance(found, bytes):
                 return found
-            address = self._next(address, found, trail)
-            if address.url in seen:
+            address = found
+            question = (address.url, cookies.header(address))
+            if question in asked:
                 raise FetchError("redirect_loop", http_status=trail.http_status, detail=address.url)
             if len(trail.redirects) == MAX_REDIRECTS:
                 raise FetchError("too_many_redirects", http_status=trail.http_status, detail=address.url)
-            seen.add(address.url)
+            asked.add(question)
             trail.redirects.append(address.url)
             first = False
 
-    @staticmethod
-    def _next(address: Address, location: str, trail: Trail) -> Address:
-        try:
-            return resolve(address, location)
-        except InvalidUrl as error:
-            raise FetchError(
-                "http_error", http_status=trail.http_status, detail=f"the redirect's target {error.reason}"
-            ) from error
-
-    async def _request(self, address: Address, trail: Trail) -> bytes | str:
-        """Make one request; return the body, or the Location of a redirect."""
+    async def _request(self, address: Address, cookies: ChainCookies, trail: Trail) -> bytes | Address:
+        """Make one request; return the body, or where it leads instead."""
         hop = Hop()
         token = CURRENT_HOP.set(hop)
         try:
-            return await self._exchange(address, hop, trail)
+            return await self._exchange(address, cookies, hop, trail)
         except CLIENT_FAILURES as error:
             raise to_fetch_error(error, hop, trail.http_status) from error
         finally:
             CURRENT_HOP.reset(token)
-            trail.add(hop)
+            trail.add(hop.address, hop.phases())
 
-    async def _exchange(self, address: Address, hop: Hop, trail: Trail) -> bytes | str:
+    async def _exchange(self, address: Address, cookies: ChainCookies, hop: Hop, trail: Trail) -> bytes | Address:
+        cookie = cookies.header(address)
         response = await self.session.get(
             URL(address.url, encoded=True),
+            headers={"Cookie": cookie} if cookie else None,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(connect=self.limits.connect_timeout_s, sock_read=self.limits.read_timeout_s),
         )
         try:
             hop.answered = time.perf_counter()
+            if response.status < 100:
+                raise FetchError("http_error", detail=f"the answer breaks the rules of HTTP: status {response.status}")
             trail.http_status = response.status
+            cookies.take(address, response.headers.getall("Set-Cookie", ()))
             location = redirect_target(response.status, response.headers)
             if location is not None:
-                return location
-            require_page(response.status, response.headers, self.utc_now())
-            return await self._read(response, hop, trail)
+                return _next(address, location, response.status)
+            await self._require_page(response)
+            elsewhere = refresh.in_header(address, response.headers.get("Refresh", ""))
+            return elsewhere or await self._read(address, response, hop, trail)
         finally:
             # Read to its end, the connection is kept; otherwise this closes it.
             response.release()
 
-    async def _read(self, response: aiohttp.ClientResponse, hop: Hop, trail: Trail) -> bytes:
-        trail.content_type = response.headers.get("Content-Type")
+    async def _require_page(self, response: aiohttp.ClientResponse) -> None:
+        """Let an answer pass that a page comes with; of others, look whether a bot wall made them."""
+        try:
+            require_page(response.status, response.headers, self.utc_now())
+        except FetchError as error:
+            if may_be_a_wall(error) and is_wall_page(await beginning(response, MAX_WALL_BYTES)):
+                raise FetchError("blocked", http_status=response.status, detail=_CHALLENGE) from error
+            raise
+
+    async def _read(
+        self, address: Address, response: aiohttp.ClientResponse, hop: Hop, trail: Trail
+    ) -> bytes | Address:
+        trail.content_type = content_type_of(response.headers)
         if trail.content_type is not None and not self.accepts(trail.content_type):
             raise FetchError("unsupported_type", http_status=response.status, detail=trail.content_type[:100])
-        max_bytes = self.limits.max_bytes
-        if (response.content_length or 0) > max_bytes:
-            raise FetchError(
-                "too_large", http_status=response.status, detail=f"{response.content_length} bytes announced"
-            )
-        with _ended_by(hop.lost, response.content):
-            body = await self._download(response, hop, trail)
+
+        def progress(decoded: int) -> None:
+            trail.bytes = decoded
+
+        body = await whole(response, hop, self.limits.max_bytes, progress)
         if not body:
             raise FetchError("empty_body", http_status=response.status)
         if is_wall_page(body):
-            raise FetchError("blocked", http_status=response.status, detail="a challenge for bots")
-        return body
-
-    async def _download(self, response: aiohttp.ClientResponse, hop: Hop, trail: Trail) -> bytes:
-        decoder = ContentDecoder(response.headers.get("Content-Encoding", ""), self.limits.max_bytes)
-        pieces: list[bytes] = []
-        async for data in response.content.iter_any():
-            pieces.append(decoder.feed(data))
-            trail.bytes = decoder.decoded
-        if _ends_with_connection(response) and (hop.broke_off() or not decoder.complete):
-            raise FetchError("body_incomplete", http_status=response.status, detail="the connection ended too soon")
-        decoder.finish()
-        return b"".join(pieces)
+            raise FetchError("blocked", http_status=response.status, detail=_CHALLENGE)
+        return refresh.in_page(address, trail.content_type, body) or body
 
 
-def _ends_with_connection(response: aiohttp.ClientResponse) -> bool:
-    """Tell whether the end of the connection is all that marks the end of the body (RFC 9112 §6.3).
-
-    aiohttp takes a reset there for the end.
-    """
-    return response.content_length is None and "Transfer-Encoding" not in response.headers
-
-
-@contextmanager
-def _ended_by(lost: asyncio.Future[None] | None, content: aiohttp.StreamReader) -> Iterator[None]:
-    """Let the end of the connection end the body too.
-
-    When chunks break the rules, aiohttp closes the connection but leaves whoever reads the body waiting.
-    """
-
-    def end(_: asyncio.Future[None]) -> None:
-        if not content.is_eof() and content.exception() is None:
-            content.set_exception(aiohttp.ClientPayloadError("the connection is closed, the body is not complete"))
-
-    if lost is None:
-        yield
-        return
-    lost.add_done_callback(end)
+def _next(address: Address, location: str, status: int) -> Address:
     try:
-        yield
-    finally:
-        lost.remove_done_callback(end)
+        return resolve(address, location)
+    except InvalidUrl as error:
+        raise FetchError("http_error", http_status=status, detail=f"the redirect's target {error.reason}") from error

@@ -19,7 +19,7 @@ class Hop:
 
     Attributes:
         started: the request was begun.
-        connecting: the first socket was asked for: the name has been looked up.
+        connecting: the first socket was made, for an address that may be reached: the name has been looked up.
         handshaking: the last TLS handshake began.
         sent: there is a connection and the request is on its way.
         answered: the head of the answer is there.
@@ -46,9 +46,13 @@ class Hop:
         return self.lost is not None and self.lost.done() and self.lost.exception() is not None
 
     def phases(self) -> dict[str, float]:
-        """Split the time until now: each phase lasts until the next one that was reached. In seconds."""
+        """Split the time until now: each phase lasts until the next one that was reached. In seconds.
+
+        A request over a kept-alive connection had neither lookup nor connection.
+        """
+        kept_alive = self.sent is not None and self.connecting is None
         marks = (
-            ("dns", self.started),
+            ("dns", None if kept_alive else self.started),
             ("connect", self.connecting),
             ("tls", self.handshaking),
             ("first_byte", self.sent),

@@ -120,15 +120,6 @@ async def test_connections_are_used_again() -> None:
     assert "connect" not in again.timings_ms
 
 
-async def test_no_cookie_is_kept() -> None:
-    routes = {"/a": answer(status=302, location="/b", set_cookie="id=1"), "/b": answer("b")}
-    async with page_server({**routes}) as pages, open_fetcher() as fetcher:
-        for target in ("/a", "/b"):
-            await fetcher.fetch(pages.url(target, host="localhost"))
-    assert len(pages.requests) == 3
-    assert all("cookie" not in request.headers for request in pages.requests)
-
-
 async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

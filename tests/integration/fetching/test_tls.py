@@ -47,6 +47,17 @@ async def test_from_http_to_https(authority: trustme.CA, ca_file: str) -> None:
     assert page.redirects == (target.url(host="localhost"),)
 
 
+async def test_from_https_to_http(authority: trustme.CA, ca_file: str) -> None:
+    tls = _server(authority.issue_cert("localhost"))
+    async with page_server({"/": answer("python")}) as target, page_server(tls=tls) as pages:
+        pages.routes["/"] = answer(status=302, location=target.url(host="localhost"), set_cookie="id=1; Secure; Path=/")
+        async with open_fetcher(ca_file=ca_file) as fetcher:
+            page = await fetcher.fetch(pages.url(host="localhost"))
+    assert page.redirects == (target.url(host="localhost"),)
+    assert "cookie" not in target.requests[0].headers  # what is secure stays with https
+    assert "referer" not in target.requests[0].headers
+
+
 async def test_expired(authority: trustme.CA, ca_file: str) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
     tls = _server(authority.issue_cert("localhost", not_before=yesterday - timedelta(days=9), not_after=yesterday))

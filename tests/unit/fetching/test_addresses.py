@@ -1,4 +1,4 @@
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -34,6 +34,8 @@ PUBLIC = [
     "2001:200::1",
     "2003::1",
     "3fff:1000::1",
+    "2606:4700::5eff:127.0.0.1",
+    "2606:4700:5efe::1",
     "::ffff:8.8.8.8",
     "64:ff9b::8.8.8.8",
 ]
@@ -107,6 +109,8 @@ CLOSED = [
     "2002:7f00:1::1",
     "2002:808:808::1",
     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+    "2606:4700::5efe:127.0.0.1",
+    "2606:4700::200:5efe:8.8.8.8",
     # No addresses at all
     "",
     "localhost",
@@ -118,6 +122,33 @@ CLOSED = [
     "8.8.8.8 ",
     "8.8.8.8/32",
 ]
+
+
+# All entries of IANA's two registries of special-purpose addresses (the newest is RFC 9780's), but for the two blocks
+# that stand for IPv4 addresses, ::ffff:0:0/96 and 64:ff9b::/96.
+SPECIAL_PURPOSE = [
+    *("0.0.0.0/8", "0.0.0.0/32", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.0.0/29", "192.0.0.8/32", "192.0.0.9/32", "192.0.0.10/32", "192.0.0.170/32"),
+    *("192.0.0.171/32", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.88.99.2/32"),
+    *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4"),
+    *("255.255.255.255/32", "::1/128", "::/128", "64:ff9b:1::/48", "100::/64", "100:0:0:1::/64", "2001::/23"),
+    *("2001::/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128", "2001:2::/48", "2001:3::/32"),
+    *("2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16"),
+    *("2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10"),
+]
+
+
+@pytest.mark.parametrize("block", [*SPECIAL_PURPOSE, "224.0.0.0/4", "ff00::/8", "fec0::/10", "3ffe::/16", "::/96"])
+def test_special_purposes_are_closed_from_end_to_end(block: str) -> None:
+    network = ip_network(block)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    for number in {first, first + (last - first) // 3, (first + last) // 2, last}:
+        address = type(network.network_address)(number)
+        assert not is_public(address)
+        if isinstance(address, IPv4Address):
+            assert not AllowList().allowed(f"::ffff:{address}", 80)
+            assert not AllowList().allowed(f"64:ff9b::{address}", 80)
+            assert not AllowList().allowed(f"2002:{number >> 16:x}:{number & 0xFFFF:x}::", 80)
 
 
 @pytest.mark.parametrize("ip", PUBLIC)
@@ -181,6 +212,8 @@ def test_what_the_operator_allows(rules: str, ip: str, port: int, expected: bool
         "127.0.0.1:http",
         "127.0.0.1:８０",
         "::ffff:10.0.0.0/104",
+        "fe80::%eth0/64",
+        "[fe80::1%eth0]:80",
         "*",
         "example.org/24",
     ],

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from services.fetcher.fetching.answers import redirect_target, require_page, retry_after_s
-from services.fetcher.fetching.bot_walls import is_wall_head, is_wall_page
+from services.fetcher.fetching.answers import coding_of, content_type_of, redirect_target, require_page, retry_after_s
 from shared.errors import FetchError
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -75,33 +74,34 @@ def test_every_status_has_a_meaning(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "wall"),
+    ("headers", "content_type"),
     [
-        ({"cf-mitigated": "challenge"}, True),
-        ({"CF-Mitigated": " Challenge"}, True),
-        ({"x-amzn-waf-action": "captcha"}, True),
-        ({"X-Vercel-Mitigated": "challenge"}, True),
-        ({"Server": "cloudflare", "CF-Ray": "1"}, False),
-        ({"cf-mitigated": ""}, False),
-        ({}, False),
+        ([], None),
+        ([("Content-Type", "text/html")], "text/html"),
+        ([("Content-Type", "text/html"), ("content-type", "image/png")], "image/png"),
+        ([("Content-Type", "text/html"), ("content-type", "junk")], "text/html"),
+        ([("Content-Type", "")], ""),
     ],
 )
-def test_walls_by_their_headers(headers: dict[str, str], wall: bool) -> None:
-    assert is_wall_head(CIMultiDict(headers)) is wall
+def test_content_type(headers: list[tuple[str, str]], content_type: str | None) -> None:
+    assert content_type_of(CIMultiDict(headers)) == content_type
 
 
 @pytest.mark.parametrize(
-    ("body", "wall"),
+    ("headers", "coding"),
     [
-        (b"<title>Just a moment...</title><script>window._cf_chl_opt = {}</script>", True),
-        (b'<script id="anubis_challenge" type="application/json">', True),
-        (b'<iframe src="/_Incapsula_Resource?CWUDNSAI=1">', True),
-        (b"<p>" + b"python " * 1000 + b'<script src="/_Incapsula_Resource?SWJIYLWA=1">', False),
-        (b"<h1>Just a moment...</h1> How we got rid of Cloudflare", False),
-        (b"<code>&lt;script id=&quot;anubis_challenge&quot;&gt;</code>", False),
-        (b"window._cf_chl_opt" + b" " * 100_000, False),
-        (b"", False),
+        ([], ""),
+        ([("Content-Encoding", "gzip")], "gzip"),
+        ([("Content-Encoding", "gzip"), ("content-encoding", "br")], "gzip,br"),
+        ([("Transfer-Encoding", "chunked"), ("Content-Encoding", "br")], "br"),
+        ([("Transfer-Encoding", "Identity, chunked")], ""),
     ],
 )
-def test_walls_by_their_pages(body: bytes, wall: bool) -> None:
-    assert is_wall_page(body) is wall
+def test_coding(headers: list[tuple[str, str]], coding: str) -> None:
+    assert coding_of(CIMultiDict(headers)) == coding
+
+
+@pytest.mark.parametrize("value", ["gzip", "gzip, chunked", "\udcff"])
+def test_a_transfer_encoding_that_nobody_asked_for(value: str) -> None:
+    with pytest.raises(FetchError, match="decompression_failed"):
+        coding_of(CIMultiDict({"Transfer-Encoding": value}))

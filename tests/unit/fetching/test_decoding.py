@@ -46,7 +46,7 @@ PACKED = [case for case in ALL if case[0] != "identity"]
 
 def decode(coding: str, pieces: list[bytes], max_bytes: int = MAX_BYTES) -> bytes:
     decoder = ContentDecoder(coding, max_bytes)
-    out = b"".join(decoder.feed(piece) for piece in pieces)
+    out = b"".join(part for piece in pieces for part in decoder.feed(piece))
     decoder.finish()
     assert decoder.decoded == len(out)
     assert decoder.received == sum(map(len, pieces))
@@ -113,6 +113,13 @@ def test_what_servers_send_besides(coding: str, packed: bytes) -> None:
     assert decode(coding, [bytes([byte]) for byte in packed]) == TEXT
 
 
+@pytest.mark.parametrize("size", [1, 10, 100_000])
+def test_anything_after_brotli_is_an_error_however_it_is_cut(size: int) -> None:
+    packed = quick_brotli(TEXT) + b"<!-- cached -->"
+    with pytest.raises(FetchError, match="decompression_failed"):
+        decode("br", [packed[start : start + size] for start in range(0, len(packed), size)])
+
+
 @pytest.mark.parametrize("coding", ["compress", "gzip2", "gzip, aws-chunked", "gzip, gzip, gzip, gzip, gzip"])
 def test_codings_that_nobody_asked_for(coding: str) -> None:
     with pytest.raises(FetchError, match="decompression_failed"):
@@ -141,8 +148,35 @@ def test_a_monotonous_page_under_the_limit_is_no_bomb(coding: str, packer: Calla
     assert decode(coding, [packer(body)]) == body
 
 
-def test_what_never_decodes_to_anything_is_bounded_too() -> None:
-    assert code_of("gzip", gzip.compress(b"") * (MAX_BYTES // 20 + 1)) == "too_large"
+@pytest.mark.parametrize(("coding", "packer"), [("gzip", gzip.compress), ("zstd", zstd.compress)])
+def test_many_streams_in_a_row_are_bounded(coding: str, packer: Callable[[bytes], bytes]) -> None:
+    assert decode(coding, [packer(b"") * 9_999 + packer(TEXT)]) == TEXT
+    assert code_of(coding, packer(b"") * 10_002) == "decompression_failed"
+
+
+@pytest.mark.parametrize("packer", [gzip.compress, quick_brotli, zstd.compress, zlib.compress])
+def test_what_never_decodes_to_anything_is_bounded_too(packer: Callable[[bytes], bytes]) -> None:
+    coding = next(name for name, packers in PACKERS.items() if packer in packers)
+    assert code_of(f"gzip, {coding}", packer(gzip.compress(b"") * 100_000)) == "decompression_failed"
+
+
+@pytest.mark.parametrize(("coding", "packer"), PACKED)
+def test_no_step_gives_much_at_once(coding: str, packer: Callable[[bytes], bytes]) -> None:
+    """However much a piece grows, whoever decodes it can do something else in between."""
+    decoder = ContentDecoder(coding, MAX_BYTES)
+    parts = list(decoder.feed(packer(bytes(MAX_BYTES))))
+    assert sum(map(len, parts)) == MAX_BYTES
+    assert max(map(len, parts)) < 128 * 1024
+
+
+@pytest.mark.parametrize(("coding", "packer"), PACKED)
+def test_codings_on_top_of_each_other_are_undone_in_small_steps_too(
+    coding: str, packer: Callable[[bytes], bytes]
+) -> None:
+    decoder = ContentDecoder(f"gzip, {coding}", MAX_BYTES)
+    parts = list(decoder.feed(packer(gzip.compress(bytes(MAX_BYTES)))))
+    assert sum(map(len, parts)) == MAX_BYTES
+    assert max(map(len, parts)) < 128 * 1024
 
 
 def test_a_large_zstd_window_is_refused() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from shared import settings
+from shared.version import VERSION
 
 
 def test_defaults_are_those_of_the_run_contract() -> None:
@@ -55,11 +56,35 @@ def test_lists_are_split_at_commas_and_an_empty_variable_is_unset() -> None:
         ("WORDWATCH_AUTH", "none"),
         ("WORDWATCH_MAX_JSON_BYTES", "1"),
         ("WORDWATCH_MAX_CONNECTIONS", "0"),
+        ("WORDWATCH_CONTACT", "nobody"),
+        ("WORDWATCH_CONTACT", "https://"),
+        ("WORDWATCH_CONTACT", "a@b\r\nCookie: c"),
+        ("WORDWATCH_CONTACT", "a@b c"),
+        ("WORDWATCH_CONTACT", "a@b)("),
+        ("WORDWATCH_CONTACT", "https://exämple.org/"),
+        ("WORDWATCH_CONTACT", "https://example.org/" + "a" * 200),
+        ("WORDWATCH_USER_AGENT", "a\nb"),
+        ("WORDWATCH_USER_AGENT", "a\x00b"),
+        ("WORDWATCH_USER_AGENT", "wörter"),
+        ("WORDWATCH_USER_AGENT", "a" * 501),
     ],
 )
 def test_a_value_that_can_not_be_used_is_named(name: str, value: str) -> None:
     with pytest.raises(settings.SettingError, match=name):
         settings.load({name: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "agent"),
+    [
+        ({}, f"wordwatch/{VERSION} (word counter; no contact set)"),
+        ({"WORDWATCH_CONTACT": "https://example.org/bot"}, f"wordwatch/{VERSION} (+https://example.org/bot)"),
+        ({"WORDWATCH_CONTACT": "me@example.org"}, f"wordwatch/{VERSION} (+me@example.org)"),
+        ({"WORDWATCH_CONTACT": "me@example.org", "WORDWATCH_USER_AGENT": "Mine/1.0 (x; y)"}, "Mine/1.0 (x; y)"),
+    ],
+)
+def test_the_user_agent_names_this_program_and_who_can_be_reached(given: dict[str, str], agent: str) -> None:
+    assert settings.load(given).agent == agent
 
 
 def test_a_lease_must_hold_a_fetch_and_what_belongs_to_it() -> None:
