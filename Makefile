@@ -23,7 +23,7 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo scale ps logs stop test test-long verify-compose lint format messages lock clean
+.PHONY: help run demo lab scale ps logs stop test test-long verify-compose lint format messages errors lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -33,6 +33,9 @@ run: ## Start everything on this machine, in the foreground; Ctrl-C stops it
 
 demo: ## Count words on the sample site, or: make demo URL=example.org WORDS="python;open source"
 	@exec $(RUNNER) demo --url "$${URL:-}" --words "$${WORDS:-}"
+
+lab: ## Open servers that misbehave, an address for each way, to try out what a check makes of them
+	@exec $(DEV) -m deploy.lab
 
 scale: ## Change how many fetchers run: make scale fetcher=4
 	@exec $(CONTROL) scale $(filter-out WORDWATCH_% PYTHON=%,$(MAKEOVERRIDES))
@@ -68,6 +71,9 @@ format: ## Put the code into the house's form
 
 messages: ## Write docs/messages.md anew, from the tables of topics and messages
 	@$(DEV) -m shared.messages_page > docs/messages.md
+
+errors: ## Write docs/errors.md anew, from the table of errors
+	@$(DEV) -m shared.errors_page > docs/errors.md
 
 lock: ## Choose the versions of all packages anew (UPGRADE=1: the newest), with hashes
 	@$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.lock

@@ -34,15 +34,27 @@ class ErrorKind:
         sentence: what happened, for the person who asked.
         hint: what that person can do about it.
         retry: whether it is tried again by itself.
+        by_status: hints that fit better where the HTTP status is one of these; the first row that has it counts.
     """
 
     code: str
     sentence: str
     hint: str
     retry: Retry
+    by_status: tuple[tuple[range, str], ...] = ()
+
+    def hint_for(self, http_status: int | None) -> str:
+        """The hint for a check whose page was answered with this status, if it was answered at all."""
+        return next((hint for statuses, hint in self.by_status if http_status in statuses), self.hint)
 
 
-_WAIT = "It is tried again by itself; if it keeps failing, look at the site in a browser."
+def _statuses(first: int, last: int | None = None) -> range:
+    return range(first, (last or first) + 1)
+
+
+# A hint stands beside an attempt that will be followed by others as well as beside a check that has failed for good.
+_TRIED = "It is tried a few times by itself"
+_WAIT = f"{_TRIED}; if none works, look at the site in a browser, or check it again later."
 
 _KINDS: Final = (
     ErrorKind(
@@ -60,7 +72,7 @@ _KINDS: Final = (
     ErrorKind(
         "dns_failed",
         "The host name could not be looked up: the name server failed or did not answer.",
-        "It is tried again by itself; if it keeps failing, the name servers of the domain are broken.",
+        f"{_TRIED}; if none works, the domain's name servers are broken, or the one asked here.",
         Retry.YES,
     ),
     ErrorKind(
@@ -88,11 +100,11 @@ _KINDS: Final = (
         "Its certificate may be self-signed or its chain incomplete; try the address with http://.",
         Retry.NO,
     ),
-    ErrorKind("read_timeout", "The server stopped sending for too long.", _WAIT, Retry.YES),
+    ErrorKind("read_timeout", "The server sent nothing for too long.", _WAIT, Retry.YES),
     ErrorKind(
         "deadline_exceeded",
         "The page did not arrive whole in the time that a fetch may take.",
-        "It is tried again by itself; the server is slow or the page is large.",
+        f"{_TRIED}; the server is slow, or WORDWATCH_FETCH_TIMEOUT_S too short for the page.",
         Retry.YES,
     ),
     ErrorKind(
@@ -104,7 +116,7 @@ _KINDS: Final = (
     ErrorKind(
         "redirect_loop",
         "The page sends its readers round in a circle.",
-        "Such pages often want a cookie; ask for another address of the page.",
+        "Such pages often want a log-in or a choice made before; ask for another address of the page.",
         Retry.NO,
     ),
     ErrorKind(
@@ -115,14 +127,14 @@ _KINDS: Final = (
     ),
     ErrorKind(
         "robots_disallowed",
-        "The site's robots.txt asks programs to leave this page alone.",
-        "Ask the owner of the site to allow it there.",
+        "The site's robots.txt keeps programs away from this page, or could not be had.",
+        "Ask the owner to allow it there; hosts of your own can go into WORDWATCH_IGNORE_ROBOTS_HOSTS.",
         Retry.NO,
     ),
     ErrorKind(
         "rate_limited",
         "The server asked for fewer requests.",
-        "It is tried again by itself, not before the time that the server named.",
+        f"{_TRIED}, not before the time that the server named; check it again later.",
         Retry.YES,
     ),
     ErrorKind(
@@ -130,12 +142,33 @@ _KINDS: Final = (
         "The server does not show this page to programs, or only after a log-in.",
         "Look at it in a browser; a page behind a log-in or a bot check can't be counted.",
         Retry.NO,
+        (
+            (_statuses(401), "The server wants a log-in; a page behind one can't be counted."),
+            (_statuses(451), "It is withheld for legal reasons, at least where wordwatch runs."),
+        ),
     ),
     ErrorKind(
         "http_error",
-        "The server answered with an error instead of the page.",
-        "See the HTTP status: 404 and 410 mean that there is no such page, 5xx that the server has a fault.",
+        "The server answered, but not with the page.",
+        "The HTTP status says why; where there is none, what answered broke the rules of HTTP.",
         Retry.BY_STATUS,
+        (
+            (
+                _statuses(206),
+                "The server sent a part of the page, which nobody had asked for: only its owner can mend that.",
+            ),
+            (
+                _statuses(300, 399),
+                "It leads to no address that can be fetched; look where a browser ends up, and ask for that.",
+            ),
+            (_statuses(404), "There is no such page: look for a typing error in the address."),
+            (_statuses(408), _WAIT),
+            (_statuses(410), "The page was removed for good, says its server."),
+            (_statuses(425), _WAIT),
+            (_statuses(400, 499), "The server did not like the request; look at the address in a browser."),
+            (_statuses(500, 599), f"The server has a fault. {_TRIED}; if none works, check it again later."),
+            (_statuses(600, 999), "There is no such HTTP status: the server is set up wrongly, or wants no programs."),
+        ),
     ),
     ErrorKind(
         "empty_body",
@@ -177,7 +210,7 @@ _KINDS: Final = (
     ErrorKind(
         "internal",
         "wordwatch made a mistake of its own.",
-        "It is tried again by itself; if it stays, please report it with the id of the check.",
+        f"{_TRIED}; if none works, please report it with the id of the check.",
         Retry.YES,
     ),
     ErrorKind(

@@ -170,6 +170,7 @@ class Stack:
             "ready": ready,
             "url": self.url,
             "sample_url": self.sample_url,
+            "allow_targets": self.settings.allow_targets,
         }
         fresh = self.home / NOTE.with_suffix(".new")
         fresh.write_text(json.dumps(said))

@@ -161,7 +161,7 @@ def attempt_view(row: Row) -> AttemptView:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         http_status=row["http_status"],
-        error=_error(row["error_code"], None),
+        error=_error(row["error_code"], None, row["http_status"]),
         fetcher=row["fetcher"],
     )
 
@@ -188,7 +188,7 @@ def check_view(row: Row) -> CheckView:
         total=row["total"],
         rule_version=row["rule_version"],
         snippets=None if snippets is None else {word: snippets[word] for word in words if word in snippets},
-        error=_error(row["error_code"], row["error_detail"]),
+        error=_error(row["error_code"], row["error_detail"], row["http_status"]),
         http_status=row["http_status"],
         final_url=row["final_url"],
         redirects=_decode_redirects(row["redirects"]) or [],
@@ -223,7 +223,7 @@ _decode_redirects = _Decoder(list[str])
 _decode_timings = _Decoder(dict[str, int])
 
 
-def _error(code: str | None, detail: str | None) -> ErrorView | None:
+def _error(code: str | None, detail: str | None, http_status: int | None) -> ErrorView | None:
     if code is None:
         return None
     kind = error_of(code)
@@ -231,7 +231,7 @@ def _error(code: str | None, detail: str | None) -> ErrorView | None:
     if detail:
         shown = detail if len(detail) <= _LONGEST_DETAIL else detail[: _LONGEST_DETAIL - 1] + "…"
         message = f"{message} ({shown})"
-    return ErrorView(code, message, kind.hint)
+    return ErrorView(code, message, kind.hint_for(http_status))
 
 
 def _duration_ms(started_at: datetime | None, finished_at: datetime | None) -> int | None:

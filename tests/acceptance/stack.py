@@ -22,10 +22,19 @@ STOP_WITHIN_S = 30
 
 @dataclass
 class Stack:
-    """One WORDWATCH_HOME, and the `make run` that may be running in it."""
+    """One WORDWATCH_HOME, and the `make run` that may be running in it.
+
+    Attributes:
+        home: the folder.
+        environ: further settings; then all of its environment.
+        target: what is made to start it.
+        greeting: what it says when all is ready.
+    """
 
     home: Path
     environ: dict[str, str] = field(default_factory=dict)
+    target: str = "run"
+    greeting: str = "ready after"
     process: "subprocess.Popen[bytes] | None" = None
 
     def __post_init__(self) -> None:
@@ -61,11 +70,11 @@ class Stack:
         )
 
     def start(self) -> None:
-        """Runs `make run` and waits until it says that all is ready."""
+        """Runs make and waits until it says that all is ready."""
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "output").open("wb") as output:
             self.process = subprocess.Popen(
-                ["make", "--no-print-directory", "run"],
+                ["make", "--no-print-directory", self.target],
                 cwd=ROOT,
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
@@ -74,7 +83,7 @@ class Stack:
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_WITHIN_S
-        while "ready after" not in self.output:
+        while self.greeting not in self.output:
             assert self.process.poll() is None, self.output
             assert time.monotonic() < deadline, self.output
             time.sleep(0.05)
@@ -146,7 +155,13 @@ def _kill(pid: int) -> None:
 @contextmanager
 def running(home: Path, **environ: str) -> Iterator[Stack]:
     """A started stack; stopped at the end, and its output shown if the test fails."""
-    stack = Stack(home, environ)
+    with started(Stack(home, environ)) as stack:
+        yield stack
+
+
+@contextmanager
+def started(stack: Stack) -> Iterator[Stack]:
+    """Likewise, of a stack of one's own."""
     try:
         stack.start()
         yield stack

@@ -1,7 +1,9 @@
 import pickle
+from pathlib import Path
 
 import pytest
 
+from shared import errors_page
 from shared.errors import (
     ERRORS,
     ErrorKind,
@@ -29,10 +31,32 @@ def test_codes_are_a_public_promise() -> None:
 @pytest.mark.parametrize("kind", ERRORS.values(), ids=lambda kind: kind.code)
 def test_every_code_has_whole_sentences_for_people(kind: ErrorKind) -> None:
     assert error_of(kind.code) is kind
-    for text in (kind.sentence, kind.hint):
+    for text in (kind.sentence, kind.hint, *(hint for _, hint in kind.by_status)):
         assert text[0].isupper() or text.startswith("wordwatch")
         assert text.endswith(".")
         assert len(text) < 120
+
+
+def test_a_status_gets_the_hint_that_fits_it_best() -> None:
+    http_error, blocked = ERRORS["http_error"], ERRORS["blocked"]
+    hints = {status: http_error.hint_for(status) for status in (304, 404, 410, 418, 500, 999)}
+    assert len(set(hints.values())) == len(hints)
+    assert http_error.hint not in hints.values()
+    assert http_error.hint_for(None) == http_error.hint_for(200) == http_error.hint
+    assert blocked.hint_for(401) != blocked.hint_for(403) == blocked.hint
+
+
+@pytest.mark.parametrize("kind", ERRORS.values(), ids=lambda kind: kind.code)
+def test_a_hint_promises_another_attempt_where_one_follows(kind: ErrorKind) -> None:
+    for status in (None, *range(100, 1000)):
+        if kind.retry is Retry.BY_STATUS or status is None:
+            promised = "by itself" in kind.hint_for(status) or "not counted" in kind.hint_for(status)
+            assert promised == is_retried(kind.code, status), status
+
+
+def test_the_page_of_errors_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "errors.md"
+    assert page.read_text(encoding="utf-8") == errors_page.page(), "run make errors"
 
 
 def test_sentences_differ() -> None:

@@ -96,15 +96,15 @@ _DONE: Final = msgspec.structs.replace(
 )
 
 
-def _error(code: str) -> ErrorView:
+def _error(code: str, http_status: int | None = None) -> ErrorView:
     kind = error_of(code)
-    return ErrorView(kind.code, kind.sentence, kind.hint)
+    return ErrorView(kind.code, kind.sentence, kind.hint_for(http_status))
 
 
 _FAILED: Final = msgspec.structs.replace(
     _QUEUED,
     status="failed",
-    error=_error("http_error"),
+    error=_error("http_error", 404),
     http_status=404,
     final_url="http://example.org/about",
     timings_ms=dict(zip(PHASES, (3, 20, None, 90, 20, None, None), strict=True)),
