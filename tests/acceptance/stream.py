@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 
+from tests.acceptance.fleet import Fleet
 from tests.acceptance.pages import Site, count_of
 from tests.integration.servers import eventually
 
@@ -187,6 +189,18 @@ class Stream:
     def extra_fetches(self) -> int:
         """Fetches beyond one for each check, as the pages' own server counted them."""
         return sum(self.pages.hits.values()) - len(self.checks)
+
+
+async def tell_wrong(stream: Stream, stack: Fleet) -> None:
+    """Prints what the attempts of each check that ended wrong came to, and what the services said of it."""
+    for final in stream.wrong:
+        query = """SELECT string_agg(format('%s %s after %s', attempt, error_code, finished_at - started_at), ', ')
+                   FROM attempts WHERE check_id = $1"""
+        print(f"wrong: {final['url']} {final['counts']}, {await stack.postgres.ask(query, UUID(final['id']))}")
+        for service in stack.services:
+            print(
+                *(f"wrong: {service.name} {line}" for line in service.log.splitlines() if final["id"] in line), sep="\n"
+            )
 
 
 @asynccontextmanager

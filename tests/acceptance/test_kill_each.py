@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.fleet import Fleet, fleet
 from tests.acceptance.pages import HOSTS, site
-from tests.acceptance.stream import Stream, streaming
+from tests.acceptance.stream import Stream, streaming, tell_wrong
 from tests.acceptance.victims import KINDS, Death, all_quiet, dead_by_themselves, kill, of_kind, seeded, under_way
 from tests.integration.servers import eventually
 
@@ -116,9 +116,7 @@ async def judge(stack: Fleet, stream: Stream, kills: Kills, name: str) -> None:
         f"503: {sum('503' in what for _, what in stream.refusals)}, broken off: "
         f"{sum('503' not in what for _, what in stream.refusals)}"
     )
-    for final in stream.wrong:
-        query = "SELECT string_agg(format('%s %s', attempt, error_code), ', ') FROM attempts WHERE check_id = $1"
-        print(f"wrong: {final['status']} {final['counts']}, attempts {await stack.postgres.ask(query, final['id'])}")
+    await tell_wrong(stream, stack)
     assert least >= LEAST_UNDER_WAY
     assert (stream.lost, stream.wrong, stream.doubled, stream.faults) == ([], [], [], [])
     assert 0 <= stream.extra_fetches <= kills.may_repeat

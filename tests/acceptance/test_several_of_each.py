@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.fleet import Fleet, fleet
 from tests.acceptance.pages import site
-from tests.acceptance.stream import Check, Stream, streaming
+from tests.acceptance.stream import Check, Stream, streaming, tell_wrong
 from tests.acceptance.victims import KINDS, Victim, all_quiet, dead_by_themselves, kill, of_kind, seeded
 from tests.integration.servers import eventually
 
@@ -65,6 +65,7 @@ async def test_one_of_each_kind_is_dead_for_a_while_and_checks_go_on_through_the
                 f"{max(accepted_s):.1f} s, finished within {max(took_s):.1f} s, 503: {len(refused)}; "
                 f"503 in all: {sum('503' in what for _, what in stream.refusals)}"
             )
+            await tell_wrong(stream, stack)
             assert (stream.lost, stream.wrong, stream.doubled, stream.faults, refused) == ([], [], [], [], [])
             assert max(took_s) <= FINISHED_WITHIN_S
             assert dead_by_themselves(stack) == []
