@@ -51,11 +51,13 @@ class Lab:
         """Open it.
 
         Raises:
-            LabError: a port can't be had.
+            LabError: a port can't be had, or it takes too long.
         """
         self._thread.start()
-        self._opened.wait(_START_WITHIN_S)
+        opened = self._opened.wait(_START_WITHIN_S)
         self.check()
+        if not opened:
+            raise LabError(f"the lab was not open after {_START_WITHIN_S:g} s")
         return self
 
     def __exit__(

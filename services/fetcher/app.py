@@ -98,11 +98,7 @@ class _Fetcher:
         reading = ReadingMetrics(registry)
         self.children = Pool(path, limits=limits, metrics=reading, clock=monotonic_s)
         reading.watch(children=lambda: len(self.children.pids), busy_threads=lambda: self.threads.busy)
-        hops = HopLimits(
-            concurrency=config.host_concurrency,
-            spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
-            trusted=claims.trusted(config),
-        )
+        hops = _hop_limits(config)
         limits_of_robots = limits_within(config.fetch_timeout_s)
         self.robots = Robots(
             Asking(self.session, limits_of_robots, hops, BigFiles(), utc_now=now, clock=monotonic_s),
@@ -231,6 +227,14 @@ def _own_limits() -> Iterator[None]:
     finally:
         for what, limits in before.items():
             resource.setrlimit(what, limits)
+
+
+def _hop_limits(config: Settings) -> HopLimits:
+    return HopLimits(
+        concurrency=config.host_concurrency,
+        spacing_s=1 / config.host_rate_per_s if config.host_rate_per_s else 0.0,
+        trusted=claims.trusted(config),
+    )
 
 
 def _allow(config: Settings) -> AllowList:

@@ -61,8 +61,11 @@ def _all_of(*marks: _Mark) -> _Mark:
     return lambda body: all(mark(body) for mark in marks)
 
 
-def _nothing_to_read(body: bytes) -> bool:
-    return len(body) <= _MAX_EMPTY_BYTES and not _TAGS.sub(b"", _CODE.sub(b"", body)).strip()
+def _one_script_alone(body: bytes) -> bool:
+    """Nothing is there to read, and nothing else that could write it."""
+    if len(body) > _MAX_EMPTY_BYTES or body.lower().count(b"<script") != 1:
+        return False
+    return not _TAGS.sub(b"", _CODE.sub(b"", body)).strip()
 
 
 # By what all challenges of a line have in them, wherever it stands: nearly every page is passed over with these alone.
@@ -70,7 +73,7 @@ _PAGES: Final[tuple[tuple[bytes, tuple[_Mark, ...]], ...]] = (
     (
         b"window.",
         (
-            # Cloudflare: the options of the challenge; FlareSolverr, scaredos/cfresearch. Pages that are let through
+            # Cloudflare: the options of the challenge; FlareSolverr. Pages that are let through
             # may carry /cdn-cgi/challenge-platform/ and Turnstile's script, which are no marks.
             _script_with(b"window._cf_chl_opt"),
             # AWS WAF: the challenge's own code. Its SDK (AwsWafIntegration) stands on ordinary pages too.
@@ -104,7 +107,7 @@ _PAGES: Final[tuple[tuple[bytes, tuple[_Mark, ...]], ...]] = (
         (
             # Imperva: the incident page, or a script and nothing else; every page of a customer has that script.
             _tag_with(b"<iframe", b'id="main-iframe"', b"/_Incapsula_Resource?"),
-            _all_of(_tag_with(b"<", b"/_Incapsula_Resource?"), _nothing_to_read),
+            _all_of(_tag_with(b"<script", b"/_Incapsula_Resource?"), _one_script_alone),
         ),
     ),
     # Akamai's "behavioral" challenge.

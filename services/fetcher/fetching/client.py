@@ -132,6 +132,22 @@ def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     return context
 
 
+def _connector(allow: AllowList, tls: ssl.SSLContext, resolver: AbstractResolver) -> aiohttp.TCPConnector:
+    connector = aiohttp.TCPConnector(
+        limit=0,
+        keepalive_timeout=_KEEPALIVE_S,
+        ssl=tls,
+        resolver=resolver,
+        socket_factory=_SocketMaker(allow),
+        # When none of a name's addresses could be used, aiohttp leaves so many of each family out and begins again
+        # with the others. By default it is one, and a hundred addresses made five thousand connections.
+        interleave=MAX_PER_FAMILY,
+    )
+    # There is no public way to put a class of one's own there.
+    connector._factory = functools.partial(_conversation, asyncio.get_running_loop())
+    return connector
+
+
 def open_session(
     *,
     allow: AllowList,
@@ -149,20 +165,8 @@ def open_session(
         tls: made by `tls_context`, the default if None.
         resolver: the system's, in threads, if None.
     """
-    connector = aiohttp.TCPConnector(
-        limit=0,
-        keepalive_timeout=_KEEPALIVE_S,
-        ssl=tls or tls_context(),
-        resolver=resolver or ThreadPerLookupResolver(),
-        socket_factory=_SocketMaker(allow),
-        # When none of a name's addresses could be used, aiohttp leaves so many of each family out and begins again
-        # with the others. By default it is one, and a hundred addresses made five thousand connections.
-        interleave=MAX_PER_FAMILY,
-    )
-    # There is no public way to put a class of one's own there.
-    connector._factory = functools.partial(_conversation, asyncio.get_running_loop())
     session = aiohttp.ClientSession(
-        connector=connector,
+        connector=_connector(allow, tls or tls_context(), resolver or ThreadPerLookupResolver()),
         headers={"User-Agent": user_agent, "Accept": _ACCEPT, "Accept-Encoding": ACCEPT_ENCODING},
         cookie_jar=aiohttp.DummyCookieJar(),
         response_class=_Response,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 import aiohttp
@@ -40,10 +40,10 @@ async def whole(response: aiohttp.ClientResponse, hop: Hop, max_bytes: int, prog
         raise FetchError("too_large", http_status=response.status, detail=f"{response.content_length} bytes announced")
     decoder = ContentDecoder(coding_of(response.headers), max_bytes)
     parts: list[bytes] = []
-    async for part in _decoded(response, decoder):
+    async for part in decoded(response, decoder):
         parts.append(part)
         progress(decoder.decoded)
-    if _ends_with_connection(response) and (hop.broke_off() or not decoder.complete):
+    if ends_with_connection(response) and (hop.broke_off() or not decoder.complete):
         raise FetchError("body_incomplete", http_status=response.status, detail="the connection ended too soon")
     decoder.finish()
     return b"".join(parts)
@@ -55,14 +55,15 @@ async def beginning(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     try:
         decoder = ContentDecoder(coding_of(response.headers), max_bytes)
         async with asyncio.timeout(_GLANCE_S):
-            async for part in _decoded(response, decoder):
+            async for part in decoded(response, decoder):
                 parts.append(part)
     except (FetchError, TimeoutError, *CLIENT_FAILURES):
         pass
     return b"".join(parts)
 
 
-async def _decoded(response: aiohttp.ClientResponse, decoder: ContentDecoder) -> AsyncIterator[bytes]:
+async def decoded(response: aiohttp.ClientResponse, decoder: ContentDecoder) -> AsyncGenerator[bytes]:
+    """Yield the body as it comes; whoever leaves before its end closes this, too."""
     turned_s = time.perf_counter()
     async for data in response.content.iter_any():
         for part in decoder.feed(data):
@@ -73,7 +74,7 @@ async def _decoded(response: aiohttp.ClientResponse, decoder: ContentDecoder) ->
                 turned_s = time.perf_counter()
 
 
-def _ends_with_connection(response: aiohttp.ClientResponse) -> bool:
+def ends_with_connection(response: aiohttp.ClientResponse) -> bool:
     """Tell whether the end of the connection is all that marks the end of the body (RFC 9112 §6.3).
 
     aiohttp takes a reset there for the end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,14 +17,13 @@ from shared.urls import Address
 
 from .answers import coding_of
 from .decoding import ContentDecoder
+from .download import decoded, ends_with_connection
 from .errors_map import CLIENT_FAILURES, to_fetch_error
 from .fetch import FetchLimits
 from .hop import CURRENT_HOP, Hop
 
 _ROOM_BYTES: Final = 256 * 1024
 """More than comes in one piece: the end of what is wanted is to be found before the decoder finds it too much."""
-_TURN_S: Final = 0.005
-"""Decoding lets others run after so long."""
 _DRAIN_BYTES: Final = 64 * 1024
 _DRAIN_S: Final = 1.0
 
@@ -33,7 +33,7 @@ class PlainAnswer:
     """An answer with any status.
 
     Attributes:
-        status: of HTTP.
+        status: of HTTP, 200 at least.
         headers: looked up without regard to case.
         body: its beginning, free of Content-Encoding as far as that could be undone; empty unless the status is 2xx.
     """
@@ -53,7 +53,7 @@ async def get(session: aiohttp.ClientSession, address: Address, limits: FetchLim
         hop: new; filled in on the way.
 
     Raises:
-        FetchError: there is no answer, or its body breaks off.
+        FetchError: there is no answer, or its body breaks off; a status below 200 is none.
     """
     token = CURRENT_HOP.set(hop)
     try:
@@ -72,9 +72,11 @@ async def _exchange(session: aiohttp.ClientSession, address: Address, limits: Fe
     )
     try:
         hop.answered = time.perf_counter()
+        if response.status < 200:
+            raise FetchError("http_error", detail=f"the answer breaks the rules of HTTP: status {response.status}")
         if 200 <= response.status <= 299:
             body = await _beginning(response, limits.max_bytes)
-            if response.content_length is None and hop.broke_off():
+            if ends_with_connection(response) and hop.broke_off():
                 raise FetchError("body_incomplete", http_status=response.status, detail="the connection broke off")
         else:
             body = b""
@@ -90,20 +92,14 @@ async def _exchange(session: aiohttp.ClientSession, address: Address, limits: Fe
 async def _beginning(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Read the body until there is enough of it, it ends, or its encoding breaks."""
     body = bytearray()
-    try:
+    with suppress(FetchError):  # what came before it stands
         decoder = ContentDecoder(coding_of(response.headers), max_bytes + _ROOM_BYTES)
-        turned_s = time.perf_counter()
-        async for data in response.content.iter_any():
-            for decoded in decoder.feed(data):
-                body += decoded
+        async with aclosing(decoded(response, decoder)) as parts:
+            async for part in parts:
+                body += part
                 if len(body) >= max_bytes:
-                    return bytes(body[:max_bytes])
-                if time.perf_counter() - turned_s > _TURN_S:
-                    await asyncio.sleep(0)
-                    turned_s = time.perf_counter()
-    except FetchError:
-        pass  # what came before it stands
-    return bytes(body)
+                    break
+    return bytes(body[:max_bytes])
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:

@@ -104,7 +104,7 @@ def _read(base: Address, content: str) -> tuple[bool, Address | None]:
     found = _DELAY.fullmatch(content)
     if found is None:
         return False, None
-    at_once = not found["delay"].strip("0.")
+    at_once = not found["delay"].partition(".")[0].strip("0")  # what stands behind the point is passed over
     sought = _TARGET.fullmatch(found["rest"])
     target = sought["target"] if sought else ""
     if target[:1] in {"'", '"'}:

@@ -16,7 +16,7 @@ from tests.integration.fetcher.robots_gate import open_gate
 from tests.integration.pages import Request, Route, answer, page_server, redirect
 
 RULES = b"User-agent: *\nDisallow: /closed\n"
-SHORT = limits_within(2)  # a second in all
+SHORT = replace(limits_within(2), read_timeout_s=0.4)  # a second in all
 
 
 def robots(route: Route, **more: Route) -> dict[str, Route]:
@@ -255,6 +255,8 @@ async def broken_chunks(request: Request) -> bytes | None:
         (cut_short, {"body_incomplete"}, True),
         (broken_chunks, {"body_incomplete", "read_timeout"}, True),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", {"http_error"}, False),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n", {"http_error"}, False),
+        (b"HTTP/1.1 000 Nought\r\nContent-Length: 0\r\n\r\n", {"http_error"}, False),
     ],
 )
 async def test_what_keeps_it_from_coming_ends_the_check_as_itself_and_is_not_kept(

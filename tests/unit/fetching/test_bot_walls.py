@@ -99,6 +99,8 @@ ORDINARY = {
     "DataDome's tag": "<script>window.ddjskey='1';</script><script src=\"https://js.datadome.co/tags.js\"></script>",
     "HUMAN's sensor": "<script>window._pxAppId='PX1';s.src='/1/init.js'</script>",
     "HUMAN's widget": "<div id=\"px-captcha\"></div><script>window._pxAppId='PX1'</script>",
+    "Imperva's script, and one that writes the page": "<link rel=stylesheet href=a.css><div id=root></div>"
+    '<script src="/_Incapsula_Resource?SWJIYLWA=1"></script><script src="/app.js"></script>',
     "Imperva's script": '<h1>Welcome</h1><script src="/_Incapsula_Resource?SWJIYLWA=1&ns=2&cb=3"></script>',
     "Kasada's script": '<script>window.KPSDK={}</script><script src="/149e9513/2d206a39/p.js"></script>',
     "Akamai's sensor": '<script src="/akam/13/1"></script><noscript><img src="/akam/13/pixel_1"></noscript>',

@@ -35,6 +35,8 @@ def meta(content: str) -> str:
         ("0.0;url=x", "http://example.org/a/x"),
         ("0.;url=x", "http://example.org/a/x"),
         (".;url=x", "http://example.org/a/x"),
+        ("0.5;url=x", "http://example.org/a/x"),  # by the standard, only whole seconds count
+        (".5;url=x", "http://example.org/a/x"),
         ("0..0.;url=x", "http://example.org/a/x"),
         ("0;url='x y' and more", "http://example.org/a/x%20y"),
         ("0;'x'", "http://example.org/a/x"),
@@ -47,8 +49,6 @@ def meta(content: str) -> str:
         ("0;url=http://other.example:8080/#here", "http://other.example:8080/"),
         # the page is the page
         ("5;url=x", None),
-        ("0.5;url=x", None),
-        (".5;url=x", None),
         ("10;url=x", None),
         ("-0;url=x", None),
         ("0x;url=x", None),
