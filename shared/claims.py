@@ -12,6 +12,7 @@ from shared.ids import time_of
 from shared.messages import ClaimedCheck, Question, encode_all
 from shared.nsq.producer import Producer
 from shared.settings import Settings
+from shared.urls import host_key_as_set
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +29,7 @@ def claim_arguments(config: Settings, hosts: list[str] | None) -> tuple[Any, ...
 
 def trusted(config: Settings) -> list[str]:
     """Host keys without limits, as the claim compares them."""
-    return [host.lower() for host in config.trusted_hosts]
+    return [host_key_as_set(host) for host in config.trusted_hosts]
 
 
 def from_row(row: asyncpg.Record) -> ClaimedCheck:

@@ -127,8 +127,8 @@ _KINDS: Final = (
     ),
     ErrorKind(
         "robots_disallowed",
-        "The site's robots.txt keeps programs away from this page, or could not be had.",
-        "Ask the owner to allow it there; hosts of your own can go into WORDWATCH_IGNORE_ROBOTS_HOSTS.",
+        "The site's robots.txt keeps programs away from this page, or its server failed when asked for it.",
+        "Ask the owner to allow it, or check it again later; sites of your own: WORDWATCH_IGNORE_ROBOTS_HOSTS.",
         Retry.NO,
     ),
     ErrorKind(

@@ -21,6 +21,7 @@ FIRST_FREE_PORT, MAX_PORT = 1024, 65535
 MAX_CONTACT_CHARS, MAX_AGENT_CHARS = 200, 500
 _PRINTABLE = re.compile(r"[ -~]+")
 # In the header it stands in a comment, where parentheses and backslashes mean something (RFC 9110 §5.6.5).
+_HOST = re.compile(r"\*|(?:\[[0-9A-Fa-f:.]+\]|[^\s/@?#:\[\]]+)(?::\d{1,5})?")
 _CONTACT = re.compile(r"https?://[^\s()\\]+|[^\s()\\@]+@[^\s()\\@]+")
 LEASE_MARGIN_S = 15  # msg-timeout, plus what an attempt keeps back to publish its result
 
@@ -132,7 +133,13 @@ class Settings:
             raise SettingError("set WORDWATCH_NSQLOOKUPD or WORDWATCH_NSQD, not both")
 
     def _check_names(self) -> None:
-        """Refuses what can't stand in a header as it is."""
+        """Refuses what can't stand in a header as it is, and hosts that no address has."""
+        for name in ("trusted_hosts", "ignore_robots_hosts"):
+            for host in getattr(self, name):
+                if not _HOST.fullmatch(host):
+                    raise SettingError(
+                        f"{variable(name)}: {host!r} is no host such as example.org, example.org:8080 or [::1]:8080"
+                    )
         contact, agent = self.contact or "a@b", self.user_agent or "a"
         if not (_CONTACT.fullmatch(contact) and _PRINTABLE.fullmatch(contact) and len(contact) <= MAX_CONTACT_CHARS):
             raise SettingError(

@@ -76,6 +76,19 @@ def normalize(raw: str) -> Address:
     return _parse(_with_scheme(text), None, MAX_URL_CHARS)
 
 
+def host_key_of(url: str) -> str:
+    """Return the host key of an address that is in normal form already, that of a redirect's target too."""
+    return _parse(url, None, MAX_REDIRECT_CHARS).host_key
+
+
+def host_key_as_set(host: str) -> str:
+    """Return the host key that a person means by a host, or host:port, in a setting."""
+    key = host.lower()
+    for port in _DEFAULT_PORTS.values():
+        key = key.removesuffix(f":{port}")
+    return key.removesuffix(".")
+
+
 def resolve(base: Address, location: str) -> Address:
     """Work out where a redirect leads (RFC 9110 §10.2.2), in normal form.
 

@@ -1,6 +1,8 @@
 """`make lab`: opens the lab beside the stack that runs, or with one of its own, and stays until Ctrl-C."""
 
 import dataclasses
+import os
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,8 @@ from shared.settings import SettingError, Settings, load, unknown, variable
 AUTHORITIES = Path("run") / "lab-authorities.pem"
 _LOOK_EVERY_S = 0.5
 _NOT_ALLOWED = """
-The stack that runs may not reach the lab: its checks will come to forbidden_address. Either stop it, and
-`make lab` starts one that may; or start it like this:
+The stack that runs may not reach the lab: its checks will come to forbidden_address. Either stop both, and
+`make lab` alone starts one that may; or leave this open, and start the stack like this:
 
   make run {setting}={targets}
 """
@@ -43,6 +45,9 @@ def main(environ: Mapping[str, str]) -> int:
         else:
             _with_a_stack(doors, settings, environ, interrupts)
     except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:  # whoever read the table has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -66,6 +71,8 @@ def _doors(settings: Settings) -> Doors:
         raise SettingError(f"{variable('lab_port')}={settings.lab_port}: {error}") from None
     wanted = [Port(port, variable("lab_port"), "the lab") for port in doors.ports.values()]
     taken = ports.problems(wanted)
+    if len(taken) == len(wanted):
+        raise LabError(f"{taken[0]}\nIt is the same with the {len(taken) - 1} ports after it: a lab is open already?")
     if taken:
         raise LabError("\n".join(taken))
     return doors
@@ -86,7 +93,7 @@ def _with_a_stack(doors: Doors, settings: Settings, environ: Mapping[str, str], 
             authorities.write_bytes(bundle(lab.certificates.authority))
             stack.start()
             stack.wait_ready()
-            print(front.text(doors, trusted=True))
+            print(front.text(doors, trusted=True, columns=_columns()))
             _greet(doors, gateway)
             stack.watch()
 
@@ -94,7 +101,7 @@ def _with_a_stack(doors: Doors, settings: Settings, environ: Mapping[str, str], 
 def _beside(doors: Doors, gateway: str, allow_targets: Sequence[str]) -> None:
     """The lab alone, for the stack that runs."""
     with Lab(doors, trusted=False, gateway=gateway) as lab:
-        print(front.text(doors, trusted=False))
+        print(front.text(doors, trusted=False, columns=_columns()))
         _greet(doors, gateway)
         refused = missing(doors, allow_targets)
         if refused:
@@ -113,6 +120,11 @@ def missing(doors: Doors, allow_targets: Sequence[str]) -> list[str]:
         for target, port in zip(doors.targets, doors.ports.values(), strict=True)
         if not allow.allowed(compose.ADDRESS, port)
     ]
+
+
+def _columns() -> int:
+    """How wide a line may be: what is no terminal breaks none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
 
 
 def _greet(doors: Doors, gateway: str) -> None:

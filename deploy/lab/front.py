@@ -21,6 +21,8 @@ code { overflow-wrap: anywhere }
 td:first-child code { user-select: all; cursor: copy }
 .hot code { background: #fd63 }
 td:nth-child(3) { white-space: nowrap }
+@media (max-width: 50rem) { td:nth-child(3) { white-space: normal } }
+.hot::after { content: " copied" }
 """
 # One click copies; where the browser does not let it, the click has at least selected the whole address.
 _SCRIPT: Final = """
@@ -31,22 +33,38 @@ for (const code of document.querySelectorAll("td:first-child code")) code.onclic
 """
 
 
-def text(doors: Doors, *, trusted: bool) -> str:
+def text(doors: Doors, *, trusted: bool, columns: int) -> str:
     """All hazards, with what a check of each should come to.
 
     Args:
         doors: where they are.
         trusted: whether the fetchers trust the lab's authority.
+        columns: how many the terminal has.
     """
     rows: list[tuple[str, ...]] = [("address", "what it does", "expect", "tried again")]
     rows += [
         (each.url(doors), each.does, each.outcome(trusted=trusted), each.again(trusted=trusted)) for each in HAZARDS
     ]
-    head, rule, *lines = table(rows).splitlines()
+    wide = table(rows)
+    if columns < max(len(line) for line in wide.splitlines()):
+        return _narrow(doors, trusted=trusted)
+    head, rule, *lines = wide.splitlines()
     shown = [head, rule]
     for group in GROUPS:
         shown += ["", group.title]
         shown += [lines.pop(0) for _ in group.hazards]
+    return "\n".join(shown)
+
+
+def _narrow(doors: Doors, *, trusted: bool) -> str:
+    """Two lines for each hazard, for a terminal that would break the rows of a table anywhere."""
+    shown = []
+    for group in GROUPS:
+        shown += ["", group.title]
+        for each in group.hazards:
+            again = each.again(trusted=trusted)
+            tried = {"yes": ", tried again", "once": ", tried once more"}.get(again, "")
+            shown += [f"  {each.url(doors)}", f"      {each.does} -> {each.outcome(trusted=trusted)}{tried}"]
     return "\n".join(shown)
 
 
@@ -58,7 +76,9 @@ def page(doors: Doors, *, trusted: bool, gateway: str) -> bytes:
 <h1>The lab</h1>
 <p>Each address misbehaves in its own way. A click on one copies it; have it checked at
 <a href="{html.escape(gateway)}/">{html.escape(gateway)}/</a>, and see whether what comes of it is what stands here.
-What is tried again has failed for good after three attempts, some ten seconds later.</p>
+What is tried again has failed for good after three attempts: some ten seconds later, or up to two minutes where the
+server makes one wait. Two checks of a port run at once, so behind two that wait all others of that port stay queued.
+Where counts are expected, the words to ask for stand before them.</p>
 <table><thead><tr><th>Address<th>What it does<th>Expect<th>Tried again</thead>{body}</table>
 <script>{_SCRIPT}</script>
 """.encode()

@@ -13,7 +13,7 @@ from deploy.sample_site.site import pages
 LABEL = "demo"
 WORDS = ("python",)
 _WAIT_S = 30
-_CHECK_WITHIN_S = 90.0
+_CHECK_WITHIN_S = 180.0  # three attempts of 30 s, and the pauses between them
 _FINAL = ("done", "failed", "cancelled")
 
 

@@ -16,6 +16,7 @@ from shared.messages import (
     CommandOutcome,
     Report,
 )
+from shared.urls import InvalidUrl, host_key_of
 
 Jitter = Callable[[], float]
 """Returns a factor between 0.5 and 1.5."""
@@ -56,6 +57,14 @@ class Reports:
         return [*self.finished, *self.late]
 
 
+def answering_host(report: AttemptFinished) -> str:
+    """The host that asked for a pause: where the redirects led, or a link shortener would pause for all its targets."""
+    try:
+        return host_key_of(report.facts.final_url) if report.facts.final_url else report.host
+    except InvalidUrl:  # of a fetcher with other rules
+        return report.host
+
+
 @dataclass(slots=True)
 class Ledger:
     """The rows as they were read, and what has become of them since.
@@ -89,7 +98,7 @@ class Ledger:
         for report in reports.finished:
             had_lease = _take(ended, (report.check_id, report.attempt))
             if had_lease and report.error is not None and report.error.retry_after_s:
-                self.pauses.append((report.host, report.error.retry_after_s))
+                self.pauses.append((answering_host(report), report.error.retry_after_s))
             if state := self.states.get(report.check_id):
                 change = lifecycle.finished(state, report, had_lease=had_lease, now=now, policy=policy, jitter=jitter())
                 self._keep(report.check_id, change)

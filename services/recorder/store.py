@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 
 from services.recorder import rows, sql, story
-from services.recorder.ledger import Jitter, Ledger, Reports
+from services.recorder.ledger import Jitter, Ledger, Reports, answering_host
 from services.recorder.lifecycle import RetryPolicy
 from services.recorder.story import About, Told
 from shared import claims
@@ -179,6 +179,11 @@ class Flush:
     async def _lock_hosts(self, wanted: Iterable[SubmitCheck]) -> list[str]:
         """Locks the rows of all hosts that this flush touches, trusted ones apart; returns them all."""
         hosts = {command.host for command in wanted} | {report.host for report in self._reports.ending}
+        hosts |= {
+            answering_host(report)
+            for report in self._reports.finished
+            if report.error is not None and report.error.retry_after_s
+        }
         if self._orders:
             found = await self._fetch(sql.HOSTS_OF, [command.check_id for command in self._orders])
             hosts |= {row["host"] for row in found}

@@ -86,7 +86,11 @@ def line(page: Compared) -> str:
 
 
 async def _main(folder: Path, suffixes: Sequence[str], content_type: str, every: int) -> None:
-    pages = [page async for page in compare_all(pages_in(folder, suffixes)[::every], content_type)]
+    found = pages_in(folder, suffixes)[::every]
+    if not found:
+        sys.exit(f"there are no pages ({' '.join(suffixes)}) in {folder}")
+    print(f"comparing {len(found)} pages, some three in a second", file=sys.stderr)
+    pages = [page async for page in compare_all(found, content_type)]
     for page in sorted(pages, key=lambda page: page.agreement.words):
         print(line(page))
     if pages:

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from shared.urls import MAX_URL_CHARS, Address, InvalidUrl, normalize, resolve
+from shared.urls import MAX_URL_CHARS, Address, InvalidUrl, host_key_as_set, normalize, resolve
 
 NORMAL_FORMS = [
     ("http://example.org", "http://example.org/"),
@@ -241,3 +241,19 @@ def test_resolve_raises_nothing_else(location: str) -> None:
     except InvalidUrl:
         return
     assert resolve(base, target.url) == target
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("Example.ORG", "example.org"),
+        ("example.org:80", "example.org"),
+        ("example.org.:443", "example.org"),
+        ("example.org:8080", "example.org:8080"),
+        ("[::1]:80", "[::1]"),
+        ("[::80]", "[::80]"),
+    ],
+)
+def test_a_host_in_a_setting_is_the_key_of_its_addresses(written: str, key: str) -> None:
+    assert host_key_as_set(written) == key
+    assert normalize(f"http://{written}/").host_key == key

@@ -125,7 +125,10 @@ def _unescaped(value: str) -> str:
     def undo(found: re.Match[str]) -> str:
         reference = found[0]
         if reference.startswith("&#") or reference.endswith(";") or reference[1:] in html5:
-            return html.unescape(reference)
+            try:
+                return html.unescape(reference)
+            except ValueError:  # more digits than Python makes a number of: beyond all characters (§13.2.5.80)
+                return "\ufffd"
         return reference
 
     return _REFERENCE.sub(undo, value)

@@ -18,6 +18,7 @@ BROKEN_FRESH_S: Final = 60.0
 """A server that fails is asked again so soon: a day would shut out a host that recovers after a second."""
 
 LEAST_PAUSE_S: Final = 1.0
+_NO_WAY_THERE: Final = ("dns_", "connect_", "tls_", "forbidden_address")
 _NO_RULES: Final = Rules()
 
 Outcome = Literal["rules", "absent", "closed", "limited", "failed"]
@@ -99,5 +100,6 @@ def from_status(status: int, headers: Mapping[str, str], now: datetime) -> Answe
 
 def from_failure(error: FetchError) -> Answer:
     """Take over why the question failed: the check ends with the same error, and the next one asks again."""
-    detail = f"asking for robots.txt: {error.detail}"
+    # Where no page could be reached either, it makes no difference what was asked for.
+    detail = error.detail if error.code.startswith(_NO_WAY_THERE) else f"asking for robots.txt: {error.detail}"
     return Answer("failed", 0.0, refusal=Refusal(error.code, detail, error.http_status, error.retry_after_s))

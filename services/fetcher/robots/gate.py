@@ -10,7 +10,7 @@ from services.fetcher.robots.asking import Asking, Cost
 from services.fetcher.robots.cache import Cache
 from services.fetcher.robots.metrics import Metrics
 from shared.errors import FetchError
-from shared.urls import Address, normalize
+from shared.urls import Address, host_key_as_set, normalize
 
 ALL_HOSTS: Final = "*"
 
@@ -21,14 +21,14 @@ class Robots:
     Args:
         asking: asks one of them.
         cache: keeps the answers; closed with this.
-        ignored: host keys whose robots.txt is not asked for; `*` for all.
+        ignored: hosts (host or host:port) whose robots.txt is not asked for; `*` for all.
         metrics: counts questions and answers.
     """
 
     def __init__(self, asking: Asking, cache: Cache, *, ignored: Collection[str], metrics: Metrics) -> None:
         self._asking = asking
         self._cache = cache
-        self._ignored = frozenset(host.lower() for host in ignored)
+        self._ignored = frozenset(map(host_key_as_set, ignored))
         self._metrics = metrics
         metrics.watch(origins=lambda: len(cache), size_bytes=lambda: cache.size_bytes)
 

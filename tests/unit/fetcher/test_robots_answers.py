@@ -67,4 +67,10 @@ def test_a_failure_ends_the_check_as_itself_and_is_not_kept() -> None:
     error = answer.error(0)
     assert error is not None
     assert (error.code, error.retryable, error.retry_after_s, answer.fresh_s) == ("connect_timeout", True, None, 0)
-    assert error.detail == "asking for robots.txt: nobody there"
+    assert error.detail == "nobody there"
+
+
+def test_what_the_page_itself_may_not_meet_is_said_to_be_of_robots_txt() -> None:
+    error = from_failure(FetchError("read_timeout", detail="silence")).error(0)
+    assert error is not None
+    assert error.detail == "asking for robots.txt: silence"

@@ -249,3 +249,10 @@ def test_nothing_breaks_the_scan(text: str) -> None:
 def test_no_bytes_break_it(before: bytes, content: bytes) -> None:
     leads_to(before + b"<meta http-equiv=refresh content='0;" + content + b"'>")
     in_header(PAGE, content.decode("utf-8", "surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    "markup", ["<meta http-equiv=refresh content='0;url=/{}'>", "<base href='{}'><meta http-equiv=refresh content=5>"]
+)
+def test_a_reference_beyond_all_numbers_is_no_fault_of_ours(markup: str) -> None:
+    in_page(PAGE, "text/html", markup.format(f"&#{'9' * 5_000};").encode())

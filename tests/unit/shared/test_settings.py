@@ -101,3 +101,17 @@ def test_the_list_shows_no_password() -> None:
     text = settings.describe(settings.load({"WORDWATCH_DATABASE_URL": "postgres://me:secret@db/ww"}))
     assert "secret" not in text
     assert "postgres://me:…@db/ww" in text
+
+
+@pytest.mark.parametrize("name", ["TRUSTED_HOSTS", "IGNORE_ROBOTS_HOSTS"])
+@pytest.mark.parametrize("host", ["https://example.org/", "example org", "a@example.org", "example.org:http", "::1"])
+def test_what_is_no_host_is_refused(name: str, host: str) -> None:
+    with pytest.raises(settings.SettingError, match=f"WORDWATCH_{name}"):
+        settings.load({f"WORDWATCH_{name}": host})
+
+
+@pytest.mark.parametrize(
+    "host", ["example.org", "EXAMPLE.org:8080", "127.0.0.1:80", "[::1]:8080", "[::1]", "bücher.example"]
+)
+def test_hosts_as_people_write_them(host: str) -> None:
+    assert settings.load({"WORDWATCH_TRUSTED_HOSTS": host}).trusted_hosts == (host,)
