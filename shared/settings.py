@@ -86,7 +86,7 @@ class Settings:
     )
     trusted_hosts: tuple[str, ...] = _setting((), "Hosts (host or host:port) without limits")
     host_concurrency: int = _setting(2, "Fetches of one host at once", least=1)
-    host_rate_per_s: float = _setting(4.0, "Fetches of one host started per second; 0: no limit", least=0)
+    host_rate_per_s: float = _setting(4.0, "Attempts at one host started per second; 0: no limit", least=0)
     fetch_timeout_s: float = _setting(30.0, "One attempt, from name look-up to last byte", least=0.1)
     lease_s: float = _setting(60.0, f"How long an attempt owns its check; ≥ FETCH_TIMEOUT_S + {LEASE_MARGIN_S}")
     msg_timeout_s: float = _setting(10.0, "nsqd delivers a message anew when not touched for so long", least=1)

@@ -46,7 +46,12 @@ class Conversation(ResponseHandler):
         """Begin with the next request."""
         self._in_head, self._last, self._body = True, b"", None
         self._head_bytes = self._body_wire_bytes = self._interim_answers = 0
+        early, self._tail = self._tail, b""
         super().set_response_params(**params)
+        if early:
+            # The server spoke first. Read now, what is no HTTP would close the connection before there is a request,
+            # and look like a connection that was lost.
+            self._loop.call_soon(self.data_received, early)
 
     def data_received(self, data: bytes) -> None:
         """Pass on what came.

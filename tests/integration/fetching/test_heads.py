@@ -171,3 +171,15 @@ async def test_two_answers_to_one_question(together: bool) -> None:
         assert (await fetcher.fetch(pages.url(), trail=trail)).body == b"first" * 100
         assert (await fetcher.fetch(pages.url("/next"))).body == b"next"
     assert pages.connections == 2
+
+
+async def test_a_server_that_speaks_first_is_no_http_however_quickly_it_speaks() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+        await reader.read()
+
+    async with page_server() as pages, open_fetcher() as fetcher:
+        pages.talk = talk
+        for _ in range(40):
+            error, _ = await failure(fetcher, pages.url())
+            assert (error.code, error.retryable) == ("http_error", False), str(error)
