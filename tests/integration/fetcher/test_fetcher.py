@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.fetcher import app
 from shared import messages, topics
 from shared.messages import AttemptFinished, AttemptsLate, AttemptsStarted, FetcherHere
 from tests import factories
@@ -205,3 +207,10 @@ async def test_the_cases_of_the_counting_rule_over_http(nsqd: Nsqd) -> None:
     counted = {report.check_id: report.counted for report in stack.of(AttemptFinished)}
     found = {name: counts.total if (counts := counted[each.check_id]) else None for name, each in asked.items()}
     assert found == {case["id"]: case["expected"] for case in CASES}
+
+
+async def test_threads_that_count_give_way_sooner_while_a_fetcher_runs(nsqd: Nsqd) -> None:
+    before_s = sys.getswitchinterval()
+    async with running(nsqd):
+        assert sys.getswitchinterval() == pytest.approx(app.SWITCH_S)
+    assert sys.getswitchinterval() == before_s
