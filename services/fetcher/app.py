@@ -57,8 +57,8 @@ DATA_BYTES = 4 * 2**30
 """Ordinary work takes a twentieth of it, 64 pages of 10 MB in hand at once 0.9 GB, and the stacks of a hundred threads
 that look up names another 800 MiB."""
 SWITCH_S = 0.0005
-"""A thread that counts gives way to the event loop after so long. With Python's 5 ms, two of them held it up for 50 to 95
-ms at worst; with this for 20 (pages of 512 kB without a pause, two processors), and count as many pages."""
+"""A thread that counts gives way to the event loop after so long. With Python's 5 ms two of them held it up for 50 to
+95 ms at worst, with this for some 20 (pages of 512 kB without a pause, two processors); they count as many pages."""
 
 
 async def run(
