@@ -1,10 +1,12 @@
 """Pages with known counts, under many loopback addresses: so many hosts, and none of them hammered."""
 
 import asyncio
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 
@@ -50,17 +52,33 @@ class Site:
         return web.Response(text=html_of(number), content_type="text/html")
 
 
-@asynccontextmanager
-async def site() -> AsyncIterator[Site]:
-    """Serves until the block ends."""
-    pages = Site(port=free_port())
+async def _open(pages: Site) -> web.AppRunner:
     app = web.Application()
     app.add_routes([web.get(r"/{number:\d+}", pages.serve)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
+    for host in HOSTS:
+        await web.TCPSite(runner, host, pages.port, reuse_address=True).start()
+    return runner
+
+
+@asynccontextmanager
+async def site() -> AsyncIterator[Site]:
+    """Serves until the block ends, in a thread of its own: a test that starts and kills processes may be busy."""
+    pages, loop = Site(port=free_port()), asyncio.new_event_loop()
+
+    def there(work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, loop))
+
+    thread = threading.Thread(target=loop.run_forever, name="site", daemon=True)
+    thread.start()
     try:
-        for host in HOSTS:
-            await web.TCPSite(runner, host, pages.port, reuse_address=True).start()
-        yield pages
+        runner = await there(_open(pages))
+        try:
+            yield pages
+        finally:
+            await there(runner.cleanup())
     finally:
-        await runner.cleanup()
+        loop.call_soon_threadsafe(loop.stop)
+        await asyncio.to_thread(thread.join)
+        loop.close()
