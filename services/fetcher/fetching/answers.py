@@ -83,13 +83,14 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:9])
-    instant = _http_date(value)
+    instant = http_date(value)
     if instant is None:
         return None
-    return max(0.0, (instant - (_http_date(headers.get("Date", "")) or now)).total_seconds())
+    return max(0.0, (instant - (http_date(headers.get("Date", "")) or now)).total_seconds())
 
 
-def _http_date(value: str) -> datetime | None:
+def http_date(value: str) -> datetime | None:
+    """Read an instant of a header (RFC 9110 §5.6.7), in UTC where it names no zone; None if it can't be read."""
     try:
         instant = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from ipaddress import ip_address
 from typing import Final
 
 from shared.urls import Address
+
+from .answers import http_date
 
 MAX_COOKIES: Final = 50
 MAX_COOKIE_BYTES: Final = 4096
@@ -180,8 +181,4 @@ def _expiry(attributes: dict[str, str], now: datetime) -> datetime | None:
     max_age = attributes.get("max-age", "")
     if _DIGITS.fullmatch(max_age):
         return now if int(max_age) <= 0 else None
-    try:
-        expires = parsedate_to_datetime(attributes.get("expires", ""))
-    except (ValueError, OverflowError):
-        return None
-    return expires if expires.tzinfo is not None else expires.replace(tzinfo=UTC)
+    return http_date(attributes.get("expires", ""))
