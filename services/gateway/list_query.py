@@ -16,6 +16,7 @@ from uuid import UUID
 
 from services.gateway import queries
 from services.gateway.filters import SUFFIX, CheckFilter
+from shared import ids
 from shared.messages import Status
 
 INDEXED_URL_CHARS: Final = 200
@@ -57,7 +58,7 @@ _WITH_RESULT: Final[tuple[Status, ...]] = ("done", "failed")
 HOST: Final = "c.host = {}"
 HOST_SUFFIX: Final = "reverse(c.host) LIKE {}"
 LABEL: Final = "c.label = {}"
-WORD: Final = "c.words @> ARRAY[{}::text]"
+WORD: Final = "c.question = ANY (ARRAY(SELECT id FROM questions WHERE words @> ARRAY[{}::text]))"
 ERROR: Final = "r.error_code = {}"
 HTTP_STATUS: Final = "r.http_status = {}"
 URL: Final = f"left(c.url, {INDEXED_URL_CHARS}) LIKE {{}} AND starts_with(c.url, {{}})"
@@ -71,7 +72,7 @@ LOOKED_THROUGH: Final = 4_000
 _IN_ORDER: Final = "(SELECT c.id FROM {tables} WHERE {ordered} ORDER BY {key} DESC LIMIT $1)"
 _NEWEST: Final = """
 seen{number} AS MATERIALIZED (
-    SELECT c.id, c.host, c.url, c.words FROM {tables} WHERE {ordered} ORDER BY {key} DESC LIMIT {looked_through}),
+    SELECT c.id, c.host, c.url, c.question FROM {tables} WHERE {ordered} ORDER BY {key} DESC LIMIT {looked_through}),
 newest{number} AS MATERIALIZED (SELECT c.id FROM seen{number} c WHERE {unordered} ORDER BY c.id DESC LIMIT $1),
 """
 # OFFSET 0 keeps the planner from thinking of the LIMIT, and an upper bound that stands alone outside of it from walking
@@ -112,8 +113,12 @@ def list_query(wanted: CheckFilter, *, most: int, before: UUID | None) -> tuple[
     """
     arguments = Arguments([most])
     ordered, unordered = _ordered(wanted, arguments), _unordered(wanted, arguments)
-    above = "" if wanted.from_id is None else FROM.format("{key}", arguments.place(wanted.from_id))
-    highest = min((id_ for id_ in (wanted.below_id, before) if id_ is not None), default=None)
+    first, last = (
+        (None, None) if wanted.batch_id is None else (wanted.batch_id, ids.check_of(wanted.batch_id, ids.MAX_SEQ))
+    )
+    lowest = max((id_ for id_ in (wanted.from_id, first) if id_ is not None), default=None)
+    above = "" if lowest is None else FROM.format("{key}", arguments.place(lowest))
+    highest = min((id_ for id_ in (wanted.below_id, before, last) if id_ is not None), default=None)
     below = "" if highest is None else BELOW.format("{key}", arguments.place(highest))
     helpers, branches = [], []
     for number, source in enumerate(_sources(wanted)):
@@ -132,7 +137,7 @@ def list_query(wanted: CheckFilter, *, most: int, before: UUID | None) -> tuple[
         if unordered:
             helpers.append(_NEWEST.format(**pieces))
         branches.append((_NEWEST_OR_ALL if unordered else _IN_ORDER).format(**pieces))
-    sql = _PAGE.format("".join(helpers), _UNION.join(branches), queries.ROWS, queries.RESULT_OF)
+    sql = _PAGE.format("".join(helpers), _UNION.join(branches), queries.ROWS, queries.BELONGING)
     return sql, arguments.values
 
 
@@ -177,9 +182,9 @@ def _unordered(wanted: CheckFilter, arguments: Arguments) -> list[str]:
 
 
 def _is_impossible(wanted: CheckFilter) -> bool:
-    """Whether nothing can be both; and no check is of a batch yet."""
-    if wanted.batch_id is not None:
-        return True
+    """Whether nothing can be both."""
+    if wanted.batch_id is not None and wanted.batch_id != ids.batch_id(wanted.batch_id):
+        return True  # no batch has such an id
     if wanted.error is not None and wanted.status not in {None, "failed"}:
         return True
     return wanted.http_status is not None and wanted.status is not None and wanted.status not in _WITH_RESULT

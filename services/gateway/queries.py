@@ -3,15 +3,19 @@
 from typing import Final
 
 ROWS: Final = """
-SELECT c.id, c.url, c.words, c.scope, c.whole_word, c.case_sensitive, c.label, c.status, c.attempts,
-       c.next_attempt_at, c.started_at, c.finished_at,
+SELECT c.id, c.url, q.words, q.scope, q.whole_word, q.case_sensitive, c.label, c.bulk, l.line, c.status,
+       c.attempts, c.next_attempt_at, c.started_at, c.finished_at,
        r.counts, r.total, r.rule_version, r.snippets, r.error_code, r.error_detail, r.http_status, r.final_url,
        r.redirects, r.address, r.title, r.content_type, r.charset, r.bytes, r.timings_ms
 """
 # A retried check is open again while the result of its last run is still there.
-RESULT_OF: Final = "LEFT JOIN results r ON r.check_id = c.id AND c.status IN ('done', 'failed')"
+BELONGING: Final = """
+JOIN questions q ON q.id = c.question
+LEFT JOIN lines l ON c.bulk AND l.batch_id = batch_of(c.id) AND l.seq = seq_of(c.id)
+LEFT JOIN results r ON r.check_id = c.id AND c.status IN ('done', 'failed')
+"""
 
-CHECK: Final = ROWS + "FROM checks c " + RESULT_OF + " WHERE c.id = $1"
+CHECK: Final = ROWS + "FROM checks c " + BELONGING + " WHERE c.id = $1"
 
 # The request that made a check: for people who look for its story in the logs, and no part of the API's answers.
 TRACE: Final = "SELECT trace FROM checks WHERE id = $1"

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from services.gateway.waiting import Ticket, Waiting
 from shared import topics
-from shared.messages import Command, CommandOutcome, SubmitCheck, encode
+from shared.messages import Command, CommandOutcome, FillBatch, SubmitCheck, encode
 from shared.nsq.errors import NsqError
 
 log = structlog.get_logger(__name__)
@@ -44,12 +44,14 @@ class NotCommitted(Exception):
     """Nobody has said in time that a command was applied; it may still be.
 
     Attributes:
-        check_id: the check that the command makes or is about.
+        check_id: the check that the command makes or is about, if it is about one.
+        batch_id: or the batch.
     """
 
-    def __init__(self, check_id: UUID) -> None:
-        super().__init__(str(check_id))
+    def __init__(self, check_id: UUID | None = None, *, batch_id: UUID | None = None) -> None:
+        super().__init__(str(check_id or batch_id or "many checks"))
         self.check_id = check_id
+        self.batch_id = batch_id
 
 
 class Sender:
@@ -78,8 +80,12 @@ class Sender:
         self._repeat_s = repeat_s
         self._settled = settled
 
-    async def send(self, command: Command) -> CommandOutcome | None:
+    async def send(self, command: Command, *, give_up_s: float | None = None) -> CommandOutcome | None:
         """Sends a command and returns its outcome; None when that is the check that it made.
+
+        Args:
+            command: what to send.
+            give_up_s: how long to wait for this one's outcome.
 
         Raises:
             NotCommitted: no outcome in time.
@@ -88,18 +94,23 @@ class Sender:
         # A check that was there before says nothing about a command.
         made = command.check_id if isinstance(command, SubmitCheck) else None
         kind, began_s, outcome = str(command.__struct_config__.tag), time.perf_counter(), None
+        check_id, batch_id = getattr(command, "check_id", None), getattr(command, "batch_id", None)
         with (
             self._waiting.interest(made, command.id) as ticket,
-            bound_contextvars(check=str(command.check_id), command=str(command.id)),
+            bound_contextvars(command=str(command.id), **_names(check_id, batch_id)),
         ):
             try:
-                async with asyncio.timeout(self._give_up_s):
+                async with asyncio.timeout(self._give_up_s if give_up_s is None else give_up_s):
                     await self._see_through(encode(command), ticket)
-                outcome, check_id = _became(ticket, command)
-                log.info("command settled", kind=kind, outcome=outcome, check=str(check_id))
+                outcome = "applied"
+                if ticket.outcome is not None:  # an Idempotency-Key may have led to another one
+                    outcome, found = ticket.outcome.outcome, ticket.outcome
+                    check_id, batch_id = found.check_id or check_id, found.batch_id or batch_id
+                tell = log.debug if isinstance(command, FillBatch) else log.info
+                tell("command settled", kind=kind, outcome=outcome, **_names(check_id, batch_id))
             except TimeoutError:
                 log.warning("no outcome in time", kind=kind)
-                raise NotCommitted(command.check_id) from None
+                raise NotCommitted(check_id, batch_id=batch_id) from None
             finally:
                 self._settled(kind, outcome, time.perf_counter() - began_s)
             return ticket.outcome
@@ -134,8 +145,6 @@ class Sender:
                 await asyncio.sleep(_AFTER_ERROR_S)  # until the deadline of the whole
 
 
-def _became(ticket: Ticket, command: Command) -> tuple[str, UUID]:
-    """The outcome, and the check that it is about: an Idempotency-Key may have led to another one."""
-    if ticket.outcome is None:
-        return "applied", command.check_id
-    return ticket.outcome.outcome, ticket.outcome.check_id or command.check_id
+def _names(check_id: UUID | None, batch_id: UUID | None) -> dict[str, str]:
+    """What the log calls the check or the batch by."""
+    return {name: str(id_) for name, id_ in (("check", check_id), ("batch", batch_id)) if id_ is not None}

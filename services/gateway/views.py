@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.errors import error_of
-from shared.ids import time_of
+from shared.ids import batch_of, time_of
 from shared.messages import FINAL, Scope, Status
 
 PHASES: Final = ("dns", "connect", "tls", "first_byte", "download", "parse", "count")
@@ -180,8 +180,8 @@ def check_view(row: Row) -> CheckView:
         whole_word=row["whole_word"],
         case_sensitive=row["case_sensitive"],
         label=row["label"],
-        batch_id=None,
-        line=None,
+        batch_id=batch_of(row["id"]) if row["bulk"] else None,
+        line=row["line"],
         status=row["status"],
         # jsonb has an order of its own; people expect their own words in theirs.
         counts=None if counts is None else {word: counts[word] for word in words if word in counts},

@@ -47,7 +47,7 @@ def decode(message: Message) -> Item:
         msgspec.DecodeError: it is none of ours.
     """
     if message.topic == topics.COMMANDS.name:
-        return Asked(messages.decode_command(message.body), redelivered=message.attempts > 1)
+        return Asked(messages.decode_lone_command(message.body), redelivered=message.attempts > 1)
     return messages.decode_report(message.body)
 
 

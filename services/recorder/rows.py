@@ -8,9 +8,10 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from services.recorder import questions
 from services.recorder.lifecycle import Change, CheckState
 from shared.errors import MAX_RETRY_AFTER_S
-from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, FetcherHere, SubmitCheck
+from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, FetcherHere, Question, SubmitCheck
 
 Columns = Sequence[list[Any]]
 
@@ -64,7 +65,14 @@ def attempts(refs: Iterable[AttemptFinished | AttemptRef]) -> Columns:
     return columns([(ref.check_id, ref.attempt) for ref in refs])
 
 
-def checks(commands: Iterable[SubmitCheck]) -> Columns:
+def asked(values: Iterable[tuple[UUID, Question]]) -> Columns:
+    """For ADD_QUESTIONS: questions by their ids."""
+    return columns(
+        [(id_, questions.same_of(q), json_text(q.words), q.scope, q.whole_word, q.case_sensitive) for id_, q in values]
+    )
+
+
+def checks(commands: Iterable[SubmitCheck], now: datetime) -> Columns:
     """For ADD_CHECKS."""
     return columns(
         [
@@ -72,12 +80,10 @@ def checks(commands: Iterable[SubmitCheck]) -> Columns:
                 c.check_id,
                 c.url,
                 c.host,
-                json_text(c.question.words),
-                c.question.scope,
-                c.question.whole_word,
-                c.question.case_sensitive,
+                questions.id_of(c.question),
                 c.label,
                 c.trace,
+                c.run_at if c.run_at is not None and c.run_at > now else None,
             )
             for c in commands
         ]
@@ -146,7 +152,7 @@ def history(reports: Iterable[AttemptFinished]) -> Columns:
 
 def outcomes(values: Iterable[CommandOutcome]) -> Columns:
     """For STORE_OUTCOMES."""
-    return columns([(o.id, o.outcome, o.check_id) for o in values])
+    return columns([(o.id, o.outcome, o.check_id, o.batch_id) for o in values])
 
 
 def fetchers(values: Iterable[FetcherHere]) -> Columns:

@@ -6,24 +6,24 @@ queue, and within each in the order of its key, so that two recorders can wait f
 
 NOW = "SELECT clock_timestamp()"
 
-# A key that another check holds for less than a day stays as it is; who holds it now is read afterwards.
+# A key that another check or batch holds for less than a day stays as it is; who holds it now is read afterwards.
 TAKE_KEYS = """
-INSERT INTO keys (key, digest, check_id, created_at)
-SELECT key, digest, check_id, clock_timestamp()
-FROM unnest($1::text[], $2::text[], $3::uuid[]) AS k (key, digest, check_id)
+INSERT INTO keys (key, digest, made_id, created_at)
+SELECT key, digest, made_id, clock_timestamp()
+FROM unnest($1::text[], $2::text[], $3::uuid[]) AS k (key, digest, made_id)
 ORDER BY key
 ON CONFLICT (key) DO UPDATE
-    SET digest = EXCLUDED.digest, check_id = EXCLUDED.check_id, created_at = EXCLUDED.created_at
+    SET digest = EXCLUDED.digest, made_id = EXCLUDED.made_id, created_at = EXCLUDED.created_at
 WHERE keys.created_at < clock_timestamp() - interval '24 h'
 """
-READ_KEYS = "SELECT key, digest, check_id FROM keys WHERE key = ANY ($1::text[])"
+READ_KEYS = "SELECT key, digest, made_id FROM keys WHERE key = ANY ($1::text[])"
 # Those of checks that go and those that are asked for in one go: in two, two recorders would wait for each other.
 LOCK_KEYS = """
-SELECT key FROM keys WHERE check_id = ANY ($1::uuid[]) OR key = ANY ($2::text[]) ORDER BY key FOR UPDATE
+SELECT key FROM keys WHERE made_id = ANY ($1::uuid[]) OR key = ANY ($2::text[]) ORDER BY key FOR UPDATE
 """
-FREE_KEYS = "DELETE FROM keys WHERE check_id = ANY ($1::uuid[])"
+FREE_KEYS = "DELETE FROM keys WHERE made_id = ANY ($1::uuid[])"
 
-READ_OUTCOMES = "SELECT command_id, outcome, check_id FROM outcomes WHERE command_id = ANY ($1::uuid[])"
+READ_OUTCOMES = "SELECT command_id, outcome, check_id, batch_id FROM outcomes WHERE command_id = ANY ($1::uuid[])"
 
 KNOWN_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[])"
 
@@ -54,20 +54,31 @@ SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, nex
 FROM checks WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """
 
+# Who adds checks holds the rows of their questions until its commit, as what nobody asks for is pruned. Those that are
+# not held by this are added.
+HOLD_QUESTIONS = "SELECT id FROM questions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR KEY SHARE"
+ADD_QUESTIONS = """
+INSERT INTO questions (id, same, words, scope, whole_word, case_sensitive)
+SELECT id, same, ARRAY(SELECT jsonb_array_elements_text(words)), scope, whole_word, case_sensitive
+FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[], $5::boolean[], $6::boolean[])
+    AS q (id, same, words, scope, whole_word, case_sensitive)
+ORDER BY id
+ON CONFLICT (id) DO NOTHING
+"""
+
 # A repeated command finds its check there, or finds that it was deleted, and changes nothing.
 ADD_CHECKS = """
 WITH added AS (
-    INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, label, bulk, trace, status)
-    SELECT id, url, host, ARRAY(SELECT jsonb_array_elements_text(words)), scope, whole_word, case_sensitive, label,
-           false, trace, 'queued'
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::jsonb[], $5::text[], $6::boolean[], $7::boolean[], $8::text[],
-                $9::text[]) AS c (id, url, host, words, scope, whole_word, case_sensitive, label, trace)
+    INSERT INTO checks (id, url, host, question, label, bulk, trace, status, next_attempt_at)
+    SELECT id, url, host, question, label, false, trace, 'queued', run_at
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7::timestamptz[])
+        AS c (id, url, host, question, label, trace, run_at)
     WHERE NOT EXISTS (SELECT FROM outcomes o WHERE o.check_id = c.id AND o.outcome = 'deleted')
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, host, bulk)
+    RETURNING id, host, bulk, next_attempt_at)
 INSERT INTO queue (check_id, attempt, host, bulk, due_at)
-SELECT id, 1, host, bulk, clock_timestamp() FROM added
+SELECT id, 1, host, bulk, coalesce(next_attempt_at, clock_timestamp()) FROM added
 RETURNING check_id
 """
 
@@ -135,9 +146,9 @@ ON CONFLICT (check_id, attempt) DO NOTHING
 """
 
 STORE_OUTCOMES = """
-INSERT INTO outcomes (command_id, outcome, check_id, created_at)
-SELECT command_id, outcome, check_id, clock_timestamp()
-FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS o (command_id, outcome, check_id)
+INSERT INTO outcomes (command_id, outcome, check_id, batch_id, created_at)
+SELECT command_id, outcome, check_id, batch_id, clock_timestamp()
+FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[]) AS o (command_id, outcome, check_id, batch_id)
 ORDER BY command_id
 ON CONFLICT (command_id) DO NOTHING
 """
@@ -157,9 +168,9 @@ WHERE EXCLUDED.seen_at >= fetchers.seen_at
 
 # Checks whose submission NSQ delivered again: had the recorder died between commit and publish, nobody fetches them.
 CLAIMED_FIRST = """
-SELECT c.id AS check_id, l.attempt, c.run, c.url, c.host, c.words, c.scope, c.whole_word, c.case_sensitive, c.bulk,
+SELECT c.id AS check_id, l.attempt, c.run, c.url, c.host, q.words, q.scope, q.whole_word, q.case_sensitive, c.bulk,
        l.claimed_at, l.not_before, l.not_after, c.lost, c.deaths, c.trace
-FROM checks c JOIN leases l ON l.check_id = c.id AND l.attempt = c.last_attempt
+FROM checks c JOIN questions q ON q.id = c.question JOIN leases l ON l.check_id = c.id AND l.attempt = c.last_attempt
 WHERE c.id = ANY ($1::uuid[]) AND c.status = 'queued' AND l.attempt = c.first_attempt
     AND l.not_after > clock_timestamp()
 """

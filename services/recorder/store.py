@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.recorder import rows, sql, story
+from services.recorder import questions, rows, sql, story
 from services.recorder.ledger import Jitter, Ledger, Reports, answering_host
 from services.recorder.lifecycle import RetryPolicy
 from services.recorder.story import About, Told
@@ -21,10 +21,11 @@ from shared.messages import (
     CheckCommand,
     ClaimedCheck,
     ClockReading,
-    Command,
     CommandOutcome,
     DeleteCheck,
     FetcherHere,
+    LoneCommand,
+    Question,
     Report,
     SubmitCheck,
 )
@@ -35,7 +36,7 @@ from shared.settings import Settings
 class Asked:
     """A command, and whether NSQ had delivered it before."""
 
-    command: Command
+    command: LoneCommand
     redelivered: bool = False
     refused: bool = False
     """PostgreSQL can't take it: it gets the outcome `refused` and changes nothing."""
@@ -79,7 +80,7 @@ class Flush:
         # A command that is there twice counts once.
         commands = {item.command.id: item.command for item in asked if not item.refused}
         self._submits = [each for each in commands.values() if isinstance(each, SubmitCheck)]
-        self._orders: list[CheckCommand] = [each for each in commands.values() if not isinstance(each, SubmitCheck)]
+        self._orders: list[CheckCommand] = [each for each in commands.values() if isinstance(each, CheckCommand)]
         self._reports = Reports.of(item for item in items if not isinstance(item, Asked))
         here = sorted((item for item in items if isinstance(item, FetcherHere)), key=lambda item: item.at)
         self._here = {item.fetcher: item for item in here}
@@ -99,7 +100,7 @@ class Flush:
             wanted = await self._settle_submits(now)
             held = await self._lock_hosts(wanted)
             ledger = await self._decide(now)
-            await self._submit(wanted)
+            await self._submit(wanted, now)
             await self._write(ledger)
             await self._store_fetchers(now)
             if held:
@@ -155,11 +156,13 @@ class Flush:
         holders = {row["key"]: row for row in await self._fetch(sql.READ_KEYS, list(first))}
         return [command for command in valid if self._holds_key(command, holders)]
 
-    async def _known_outcomes(self, commands: Iterable[Command]) -> dict[UUID, CommandOutcome]:
+    async def _known_outcomes(self, commands: Iterable[LoneCommand]) -> dict[UUID, CommandOutcome]:
         """What was decided before, of commands that come again."""
         found = await self._fetch(sql.READ_OUTCOMES, [command.id for command in commands])
         return {
-            row["command_id"]: CommandOutcome(id=row["command_id"], outcome=row["outcome"], check_id=row["check_id"])
+            row["command_id"]: CommandOutcome(
+                id=row["command_id"], outcome=row["outcome"], check_id=row["check_id"], batch_id=row["batch_id"]
+            )
             for row in found
         }
 
@@ -167,13 +170,13 @@ class Flush:
         if command.idempotency is None:
             return True
         holder = holders[command.idempotency.key]
-        if holder["check_id"] == command.check_id:
+        if holder["made_id"] == command.check_id:
             return True
         same = holder["digest"] == command.idempotency.digest
-        self._outcome(command, "repeated" if same else "idempotency_key_reused", holder["check_id"] if same else None)
+        self._outcome(command, "repeated" if same else "idempotency_key_reused", holder["made_id"] if same else None)
         return False
 
-    def _outcome(self, command: Command, outcome: str, check_id: UUID | None = None) -> None:
+    def _outcome(self, command: LoneCommand, outcome: str, check_id: UUID | None = None) -> None:
         self._done.outcomes.append(CommandOutcome(id=command.id, outcome=outcome, check_id=check_id))
 
     async def _lock_hosts(self, wanted: Iterable[SubmitCheck]) -> list[str]:
@@ -213,11 +216,12 @@ class Flush:
             ledger.command(orders, await self._known_outcomes(orders), now)
         return ledger
 
-    async def _submit(self, wanted: Sequence[SubmitCheck]) -> None:
+    async def _submit(self, wanted: Sequence[SubmitCheck], now: datetime) -> None:
         if not wanted:
             return
+        await hold_questions(self._connection, (command.question for command in wanted))
         commands = sorted({command.check_id: command for command in wanted}.values(), key=lambda each: each.check_id)
-        added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands))}
+        added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands, now))}
         # No lock keeps those of trusted hosts from being deleted just now, so that they are looked at once more.
         trusted = claims.trusted(self._config)
         unsure = [each for each in commands if each.check_id not in added or each.host in trusted]
@@ -280,3 +284,13 @@ class Flush:
             for row in await self._fetch(sql.CLAIMED_FIRST, again):
                 if row["check_id"] not in fresh:
                     self._done.claimed.append(claims.from_row(row))
+
+
+async def hold_questions(connection: asyncpg.Connection, wanted: Iterable[Question]) -> dict[Question, UUID]:
+    """Has questions in the database until the end of the transaction at least; returns them with their ids."""
+    ids = {question: questions.id_of(question) for question in wanted}
+    by_id = {id_: question for question, id_ in ids.items()}
+    held = {row["id"] for row in await connection.fetch(sql.HOLD_QUESTIONS, sorted(by_id))}
+    if missing := [(id_, by_id[id_]) for id_ in sorted(by_id.keys() - held)]:
+        await connection.execute(sql.ADD_QUESTIONS, *rows.asked(missing))
+    return ids

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from services.recorder.ledger import Ledger
-from shared.messages import AttemptFinished, AttemptRef, Command, CommandOutcome
+from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, LoneCommand
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Told:
 
 
 def of_commands(
-    commands: Iterable[Command], outcomes: Iterable[CommandOutcome], known: Mapping[UUID, About]
+    commands: Iterable[LoneCommand], outcomes: Iterable[CommandOutcome], known: Mapping[UUID, About]
 ) -> list[Told]:
     """A line a command. One about a check that is there names two requests: its own, and the one that made that."""
     became = {outcome.id: outcome for outcome in outcomes}

@@ -69,7 +69,7 @@ async def test_a_recorder_that_ends_at_any_step_of_a_message_loses_nothing_and_d
         service = dying(stack, "recorder", f'"kind":"{what}"')
         await service.start()
         async with streaming([stack.api], pages) as stream:
-            await eventually(lambda: stack.postgres.ask("SELECT free_capacity() > 0"), what="room for claims")
+            await eventually(lambda: stack.postgres.ask("SELECT for_any > 0 FROM free_room()"), what="room for claims")
             ends = await one_message_each(service, stream.submit)
             await stream.settled(timeout_s=30)
             await eventually(lambda: all_quiet(stack), timeout_s=30, what="no message anywhere")
@@ -94,7 +94,7 @@ async def test_a_fetcher_that_ends_at_any_step_of_a_check_leaves_it_to_another()
         service = dying(stack, "fetcher", '"attempt":1,')
         await service.start()
         async with streaming([stack.api], pages) as stream:
-            await eventually(lambda: stack.postgres.ask("SELECT free_capacity() > 0"), what="room for claims")
+            await eventually(lambda: stack.postgres.ask("SELECT for_any > 0 FROM free_room()"), what="room for claims")
             ends = await one_message_each(service, stream.submit)
             await service.kill()
             left = await unfinished(stack, CHECKS)

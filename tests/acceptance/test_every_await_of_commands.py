@@ -111,7 +111,7 @@ async def test_what_is_retried_has_one_new_run() -> None:
             await publish(stack, command_for(CancelCheck, check))
         await eventually(lambda: _all(stack, "applied", len(checks)), timeout_s=30, what="all cancelled")
         await stack.fetcher().start()
-        await eventually(lambda: stack.postgres.ask("SELECT free_capacity() > 0"), what="room for claims")
+        await eventually(lambda: stack.postgres.ask("SELECT for_any > 0 FROM free_room()"), what="room for claims")
         count = await end_at_every_step(stack, checks, RetryCheck, "retry_check")
         await eventually(lambda: _all(stack, "applied", len(checks) + count), timeout_s=30, what="all retried")
         await all_ended(stack)

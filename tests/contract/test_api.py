@@ -29,6 +29,8 @@ ASKED: dict[str, Any] = {
     "scope": "text",
     "whole_word": True,
     "case_sensitive": False,
+    "bulk": False,
+    "line": None,
     "label": None,
     "attempts": 0,
 }

@@ -16,26 +16,38 @@ from shared.messages import (
     AttemptRef,
     AttemptsLate,
     AttemptsStarted,
+    CancelBatch,
     CancelCheck,
     ChangedCheck,
     ClaimedCheck,
     ClockReading,
     ClockReadings,
+    CloseBatch,
     CommandOutcome,
     Counted,
+    DeleteBatch,
     DeleteCheck,
     FetcherHere,
+    FillBatch,
+    Filter,
     Idempotency,
+    OpenBatch,
     PageFacts,
+    PauseBatch,
     Question,
+    Record,
     Recorded,
+    ResumeBatch,
+    RetryBatch,
     RetryCheck,
+    RetryChecks,
     Snippet,
     SubmitCheck,
 )
 
 FOLDER = Path(__file__).parent / "golden"
 CHECK, COMMAND = UUID("0199a1b2-c3d4-7000-8000-000000000001"), UUID("0199a1b2-c3d4-7000-8000-000000000002")
+BATCH = UUID("0199a1b2-c3d4-7000-8000-000000000000")
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 QUESTION = Question(words=("python", "open source"), scope="source", whole_word=False, case_sensitive=True)
 REF = AttemptRef(check_id=CHECK, attempt=2, host="example.org", at=AT)
@@ -55,9 +67,90 @@ GOLDEN: dict[str, tuple[messages.Message, Callable[[bytes], Any]]] = {
         ),
         messages.decode_command,
     ),
+    "submit_check.2": (
+        SubmitCheck(
+            id=COMMAND,
+            expires_at=AT,
+            check_id=CHECK,
+            url="http://example.org/",
+            host="example.org",
+            question=QUESTION,
+            run_at=AT,
+        ),
+        messages.decode_command,
+    ),
     "cancel_check.1": (CancelCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
     "retry_check.1": (RetryCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
     "delete_check.1": (DeleteCheck(id=COMMAND, expires_at=AT, check_id=CHECK, trace="t"), messages.decode_command),
+    "retry_checks.1": (
+        RetryChecks(
+            id=COMMAND,
+            expires_at=AT,
+            filter=Filter(
+                status="failed",
+                host="*.org",
+                label="team page",
+                word="python",
+                batch_id=BATCH,
+                error="http_error",
+                http_status=500,
+                url_prefixes=("http://www.", "https://www."),
+                from_id=CHECK,
+                below_id=COMMAND,
+            ),
+            trace="t",
+        ),
+        messages.decode_command,
+    ),
+    "open_batch.1": (
+        OpenBatch(id=COMMAND, expires_at=AT, batch_id=BATCH, question=QUESTION, label="team pages", trace="t"),
+        messages.decode_command,
+    ),
+    "fill_batch.1": (
+        FillBatch(
+            id=COMMAND,
+            expires_at=AT,
+            batch_id=BATCH,
+            number=1,
+            first_seq=1001,
+            records=(
+                Record(
+                    line=7, text="example.org,go", url="http://example.org/", host="example.org", question=0, label="a"
+                ),
+                Record(line=8, text="example.org,,a", url="http://example.org/", host="example.org", label="a"),
+                Record(line=9, text="ftp://example.org", reason="The address has another scheme than http and https."),
+            ),
+            questions=(QUESTION,),
+            file="pages.csv",
+            trace="t",
+        ),
+        messages.decode_command,
+    ),
+    "close_batch.1": (
+        CloseBatch(
+            id=COMMAND,
+            expires_at=AT,
+            batch_id=BATCH,
+            chunks=2,
+            total=1002,
+            idempotency=Idempotency(key="k", digest="d"),
+            trace="t",
+        ),
+        messages.decode_command,
+    ),
+    "cancel_batch.1": (
+        CancelBatch(id=COMMAND, expires_at=AT, batch_id=BATCH, reason="The upload broke off.", trace="t"),
+        messages.decode_command,
+    ),
+    **{
+        f"{name}.1": (kind(id=COMMAND, expires_at=AT, batch_id=BATCH, trace="t"), messages.decode_command)
+        for name, kind in {
+            "pause_batch": PauseBatch,
+            "resume_batch": ResumeBatch,
+            "retry_batch": RetryBatch,
+            "delete_batch": DeleteBatch,
+        }.items()
+    },
     "claimed_check.1": (
         ClaimedCheck(
             check_id=CHECK,
@@ -131,6 +224,10 @@ GOLDEN: dict[str, tuple[messages.Message, Callable[[bytes], Any]]] = {
             checks=(ChangedCheck(id=CHECK, status="done"),),
             outcomes=(CommandOutcome(id=COMMAND, outcome="repeated", check_id=CHECK),),
         ),
+        messages.decode_recorded,
+    ),
+    "recorded.3": (
+        Recorded(outcomes=(CommandOutcome(id=COMMAND, outcome="repeated", batch_id=BATCH),)),
         messages.decode_recorded,
     ),
     "recorded.2": (Recorded(deleted=(CHECK,)), messages.decode_recorded),

@@ -32,7 +32,7 @@ def test_every_kind_of_message_has_a_golden_file() -> None:
 
     parts = {messages.Question, messages.Idempotency, messages.AttemptError, messages.Snippet, messages.Counted}
     parts |= {messages.PageFacts, messages.AttemptRef, messages.ChangedCheck, messages.CommandOutcome}
-    parts |= {messages.ClockReading}
+    parts |= {messages.ClockReading, messages.Record, messages.Filter}
     assert {type(message) for message, _ in GOLDEN.values()} == leaves(messages.Message) - parts
 
 

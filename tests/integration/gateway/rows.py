@@ -1,6 +1,6 @@
 """Checks written straight into the database, in any state and as of any time, as the recorder would leave them."""
 
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from shared import urls
 from shared.ids import new_id
@@ -10,9 +10,12 @@ NEW_YEAR_MS = 1_767_225_600_000
 """The beginning of 2026, UTC."""
 
 _ADD = """
-WITH added AS (
-    INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, label, bulk, trace, status)
-    VALUES ($1::uuid, $2, $3::text, $4, 'text', true, false, $5, false, '', $6::text)),
+WITH asked AS (
+    INSERT INTO questions (id, same, words, scope, whole_word, case_sensitive)
+    VALUES ($10::uuid, $10, $4::text[], 'text', true, false) ON CONFLICT DO NOTHING),
+added AS (
+    INSERT INTO checks (id, url, host, question, label, bulk, trace, status)
+    VALUES ($1::uuid, $2, $3::text, $10, $5, false, '', $6::text)),
 queued AS (
     INSERT INTO queue (check_id, attempt, host, bulk, due_at)
     SELECT $1, 1, $3, false, clock_timestamp() WHERE $6 = 'queued' AND NOT $7::boolean),
@@ -30,7 +33,7 @@ _CHANGE = {
     "retry": "UPDATE checks SET status = 'queued', finished_at = NULL, run = run + 1 WHERE id = $1",
     "cancel": "UPDATE checks SET status = 'cancelled', finished_at = clock_timestamp() WHERE id = $1",
 }
-TABLES = ("checks", "queue", "leases", "cancelled", "results", "attempts")
+TABLES = ("checks", "queue", "leases", "cancelled", "results", "attempts", "questions")
 
 
 async def add(
@@ -50,7 +53,9 @@ async def add(
     if created_ms is not None:
         id_ = UUID(int=(created_ms << 80) | (id_.int & (1 << 80) - 1))
     host = urls.normalize(url).host_key
-    await stack.execute(_ADD, id_, url, host, words or ["python"], label, status, leased, error, http_status)
+    asked = words or ["python"]
+    question = uuid5(NAMESPACE_URL, " ".join(asked))
+    await stack.execute(_ADD, id_, url, host, asked, label, status, leased, error, http_status, question)
     return str(id_)
 
 

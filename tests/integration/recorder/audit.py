@@ -33,7 +33,7 @@ _RULES = {
         FULL JOIN cancelled l ON l.check_id = c.id WHERE c.id IS NULL OR l.check_id IS NULL""",
     "nothing is left of a check that is gone": """
         SELECT check_id FROM (SELECT check_id FROM results UNION SELECT check_id FROM attempts
-                              UNION SELECT check_id FROM keys) p
+                              UNION SELECT made_id FROM keys) p
         WHERE NOT EXISTS (SELECT FROM checks WHERE checks.id = p.check_id)""",
     "what was deleted is gone": """
         SELECT c.id FROM checks c JOIN outcomes o ON o.check_id = c.id AND o.outcome = 'deleted'""",

@@ -26,9 +26,9 @@ class Database:
     url: str
     recorder: asyncpg.Connection
 
-    async def flush(self, *items: Item | messages.Command, config: settings.Settings | None = None) -> Flushed:
+    async def flush(self, *items: Item | messages.LoneCommand, config: settings.Settings | None = None) -> Flushed:
         """What a recorder does with a set of messages."""
-        wrapped = [Asked(item) if isinstance(item, messages.Command) else item for item in items]
+        wrapped = [Asked(item) if isinstance(item, messages.LoneCommand) else item for item in items]
         return await Flush(self.recorder, wrapped, config or settings.load({}), lambda: 1.0).run()
 
     async def claim(self, config: settings.Settings | None = None) -> list[messages.ClaimedCheck]:

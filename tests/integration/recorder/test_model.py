@@ -67,14 +67,14 @@ class World:
     deleted: set[UUID] = field(default_factory=set)
     results: dict[UUID, int] = field(default_factory=dict)
     history: dict[tuple[UUID, int], str | None] = field(default_factory=dict)
-    sent: list[messages.Command] = field(default_factory=list)
+    sent: list[messages.LoneCommand] = field(default_factory=list)
     claims: list[ClaimedCheck] = field(default_factory=list)
 
     def flush(self, items: Sequence[Any], now: datetime) -> None:
         """What a recorder's flush should leave."""
-        commands = {item.id: item for item in items if isinstance(item, messages.Command)}
+        commands = {item.id: item for item in items if isinstance(item, messages.LoneCommand)}
         standing = self._settle([each for each in commands.values() if isinstance(each, messages.SubmitCheck)])
-        reports = Reports.of(item for item in items if not isinstance(item, messages.Command))
+        reports = Reports.of(item for item in items if not isinstance(item, messages.LoneCommand))
         ended = {(each.check_id, each.attempt) for each in reports.ending} & self.leases
         self.leases -= ended
         ledger = Ledger(dict(self.checks))
@@ -165,7 +165,7 @@ class World:
             return self.sent[number % len(self.sent)] if self.sent else None
         if kind == "submit":
             n = number % len(KEYS)
-            command: messages.Command = factories.submit(host=HOSTS[n % len(HOSTS)], idempotency=KEYS[n])
+            command: messages.LoneCommand = factories.submit(host=HOSTS[n % len(HOSTS)], idempotency=KEYS[n])
         elif kind in COMMANDS:
             known = [each for each in self.sent if isinstance(each, messages.SubmitCheck)]
             if not known:
@@ -213,7 +213,7 @@ async def _agree(db: Database, world: World) -> None:
     assert history == world.history
     cancelled = {row["check_id"] for row in await fetch("TABLE cancelled")}
     assert cancelled == {id_ for id_, state in world.checks.items() if state.status == "cancelled"}
-    assert {row["key"]: row["check_id"] for row in await fetch("TABLE keys")} == {
+    assert {row["key"]: row["made_id"] for row in await fetch("TABLE keys")} == {
         key: command.check_id for key, command in world.keys.items()
     }
     assert {row["command_id"]: row["outcome"] for row in await fetch("TABLE outcomes")} == world.outcomes

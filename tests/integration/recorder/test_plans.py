@@ -12,9 +12,8 @@ LET_ITS_PAUSE_PASS = "UPDATE queue SET due_at = clock_timestamp() - interval '1 
 WAKE = "UPDATE hosts SET wake_interactive = '-infinity' WHERE host = $1"
 FILL = """
 WITH added AS (
-    INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, bulk, trace, status)
-    SELECT gen_random_uuid(), 'http://slow.example/' || n, 'slow.example', '{python}', 'text', true, false, false, '',
-           'queued'
+    INSERT INTO checks (id, url, host, question, bulk, trace, status)
+    SELECT gen_random_uuid(), 'http://slow.example/' || n, 'slow.example', md5('')::uuid, false, '', 'queued'
     FROM generate_series(1, 2000) AS n RETURNING id)
 INSERT INTO queue (check_id, attempt, host, bulk, due_at)
 SELECT id, 1, 'slow.example', false, clock_timestamp() + interval '1 h' FROM added

@@ -84,7 +84,7 @@ async def _record(url: str, traffic: Traffic) -> None:
     """A recorder's life, as far as the database sees it: what may pass is tried again."""
     connection = await connect.connect(url, role="wordwatch_recorder")
     for _ in range(ROUNDS):
-        items = [Asked(item) if isinstance(item, messages.Command) else item for item in traffic.some()]
+        items = [Asked(item) if isinstance(item, messages.LoneCommand) else item for item in traffic.some()]
         while True:
             try:
                 traffic.learn(await Flush(connection, items, CONFIG, lambda: 1.0).run())

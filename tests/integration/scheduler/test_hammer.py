@@ -107,9 +107,9 @@ def reports(arena: Arena) -> list[messages.Report]:
     return made
 
 
-def commands(arena: Arena) -> list[messages.Command]:
+def commands(arena: Arena) -> list[messages.LoneCommand]:
     """What people ask for: new checks while there are not too many, and changes of old ones."""
-    made: list[messages.Command] = []
+    made: list[messages.LoneCommand] = []
     if arena.seen["submitted"] - arena.seen["count"] < MOST_OPEN:
         for _ in range(arena.rng.randint(0, 8)):
             host = arena.rng.choice([*HOSTS, TRUSTED])

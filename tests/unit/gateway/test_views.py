@@ -18,6 +18,8 @@ def a_row(**changes: Any) -> dict[str, Any]:
         "scope": "text",
         "whole_word": True,
         "case_sensitive": False,
+        "bulk": False,
+        "line": None,
         "status": "queued",
         "attempts": 0,
     }
