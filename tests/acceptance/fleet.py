@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,14 +193,16 @@ class Gateway(Service):
 class Postgres(Process):
     """A PostgreSQL server of one's own, which survives SIGKILL (unlike the one that other tests share)."""
 
-    def __init__(self, folder: Path, data: Path | None = None, *, password: str = "") -> None:
+    def __init__(
+        self, folder: Path, data: Path | None = None, *, password: str = "", settings: Mapping[str, str] = _POSTGRES
+    ) -> None:
         self.port = free_port()
         self._password = password  # of no use to a server that trusts everybody, but it stands in the URL
         self._binaries, self._owner = find_binaries(), Owner.choose()
         if not self._owner.may_run(self._binaries):  # a virtual environment under a closed home directory
             self._binaries = copy_binaries(self._binaries, folder)
         self._data = data or folder / "data"
-        options = [f"-c{name}={value}" for name, value in (_POSTGRES | {"port": str(self.port)}).items()]
+        options = [f"-c{name}={value}" for name, value in {**settings, "port": str(self.port)}.items()]
         super().__init__(
             "postgres",
             [self._binaries / "postgres", "-D", self._data, f"-cunix_socket_directories={folder}", *options],
@@ -346,6 +348,7 @@ async def fleet(
     lookupds: int = 1,
     nsqd_options: Sequence[str] = (),
     postgres_data: Path | None = None,
+    postgres_settings: Mapping[str, str] = _POSTGRES,
     password: str = "",
     **settings: Any,
 ) -> AsyncIterator[Fleet]:
@@ -353,6 +356,7 @@ async def fleet(
 
     Args:
         postgres_data: where PostgreSQL's data are to be; not there yet.
+        postgres_settings: of the server, by name.
         password: what stands in the URL of the database.
         settings: of all services, as in `shared.settings` (`lease_s=20`, `fetch_timeout_s=5`, …).
     """
@@ -360,7 +364,7 @@ async def fleet(
     folder = _folder()
     async with AsyncExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        postgres = Postgres(folder, postgres_data, password=password)
+        postgres = Postgres(folder, postgres_data, password=password, settings=postgres_settings)
         stack.push_async_callback(postgres.kill)
         found = [await stack.enter_async_context(Nsqlookupd()) for _ in range(lookupds)]
         queues = [await stack.enter_async_context(Nsqd(*nsqd_options, lookupds=found)) for _ in range(nsqds)]
