@@ -17,7 +17,7 @@ def page() -> str:
 def _lines() -> Iterator[str]:
     yield "# Messages"
     yield ""
-    yield "Made from `shared/topics.py` and `shared/messages.py` by `make messages`: change those, not this page."
+    yield "Made from `shared/topics.py` and `shared/messages/` by `make messages`: change those, not this page."
     yield ""
     yield "| topic | what it carries | published by | durable channels |"
     yield "|---|---|---|---|"
