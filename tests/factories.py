@@ -1,20 +1,28 @@
 """Messages for tests: complete and plausible, each field open to change."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from shared.ids import new_id
+from shared.ids import batch_id, new_id
 from shared.messages import (
     AttemptError,
     AttemptFinished,
     AttemptRef,
+    BatchCommand,
     ClaimedCheck,
+    CloseBatch,
     Counted,
     FetcherHere,
+    FillBatch,
+    OpenBatch,
     PageFacts,
     Question,
+    Record,
     SubmitCheck,
 )
+
+AboutBatch = TypeVar("AboutBatch", bound=BatchCommand)
 
 
 def now() -> datetime:
@@ -32,6 +40,41 @@ def submit(**fields: Any) -> SubmitCheck:
         "question": Question(words=("python",)),
     }
     return SubmitCheck(**values | fields)
+
+
+def about_batch(kind: type[AboutBatch], **fields: Any) -> AboutBatch:
+    """A command of any kind about batches; what it has besides an id and an end is for the caller to say."""
+    values: dict[str, Any] = {"id": new_id(), "expires_at": now() + timedelta(minutes=10)}
+    return kind(**values | fields)
+
+
+def open_batch(**fields: Any) -> OpenBatch:
+    return about_batch(OpenBatch, **{"batch_id": batch_id(new_id()), "question": Question(words=("python",))} | fields)
+
+
+def record(line: int = 1, **fields: Any) -> Record:
+    """A line with an address of its own."""
+    host = fields.get("host", "example.org")
+    url = f"http://{host}/{line}"
+    return Record(**{"line": line, "text": url, "url": url, "host": host} | fields)
+
+
+def invalid_record(line: int = 1, reason: str = "Is no address.") -> Record:
+    return Record(line=line, text="?", reason=reason)
+
+
+def uploads(opened: OpenBatch, records: Sequence[Record], *, most: int = 1000) -> list[FillBatch]:
+    """The chunks of an upload, in order, of at most so many records each."""
+    parts = [records[start : start + most] for start in range(0, len(records), most)]
+    return [
+        about_batch(FillBatch, batch_id=opened.batch_id, number=n, first_seq=1 + n * most, records=tuple(part))
+        for n, part in enumerate(parts)
+    ]
+
+
+def close_batch(opened: OpenBatch, chunks: Sequence[FillBatch], **fields: Any) -> CloseBatch:
+    total = sum(len(chunk.records) for chunk in chunks)
+    return about_batch(CloseBatch, **{"batch_id": opened.batch_id, "chunks": len(chunks), "total": total} | fields)
 
 
 def here(**fields: Any) -> FetcherHere:

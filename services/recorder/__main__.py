@@ -1,6 +1,6 @@
 import sys
 
-from services.recorder.app import run
+from services.recorder import app, audit
 from shared.service import main
 
-sys.exit(main("recorder", run))
+sys.exit(audit.main() if sys.argv[1:] == ["audit"] else main("recorder", app.run))

@@ -1,21 +1,30 @@
-"""Wires the recorder: consumers of `commands` and `results`, the flush, and the pruning of what is kept a day."""
+"""Wires the recorder: consumers of `commands` and `results`, the flush, batches, and the pruning of what is old."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 import asyncpg
 import structlog
 
 from services.recorder import sql
+from services.recorder.batches import sql as batches_sql
+from services.recorder.batches.handlers import COMMIT_WITHIN_S, STATEMENT_TIMEOUT_S, BatchRecorder
+from services.recorder.batches.worker import SLICE_WITHIN_S, JobWorker
 from services.recorder.handlers import Recorder
-from services.recorder.inbox import Inbox
+from services.recorder.inbox import Inbox, sorted_into
 from services.recorder.metrics import Metrics
+from services.recorder.persistence import Persistent
+from services.recorder.pruning import SLICES_AT_ONCE, Unasked
 from shared import topics
 from shared.db import connect
 from shared.db.metrics import DatabaseMetrics
 from shared.db.single import SingleConnection
+from shared.nsq.producer import Producer
 from shared.nsq.wiring import Wiring
 from shared.service import Service
+from shared.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +38,9 @@ PARAMETERS = {
     # Plans are kept. One that was made while a table was empty would go on reading all of it when it has grown.
     "enable_seqscan": "off",
 }
+# What walks along an index stops at its LIMIT. Of a batch that has just come there are no statistics, and so the
+# planner would rather fetch all of it and sort it.
+IN_ORDER = {"enable_bitmapscan": "off"}
 PRUNE_EVERY_S = 60.0
 PRUNE_WITHIN_S = 30.0
 STOP_CONSUMERS_S = 15.0
@@ -44,37 +56,68 @@ async def run(service: Service) -> None:
     database = SingleConnection(url, role=ROLE, parameters=parameters, metrics=DatabaseMetrics(service.registry))
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
+    metrics = Metrics(service.registry)
     inbox = Inbox()
-    recorder = Recorder(
-        inbox=inbox, producer=producer, database=database, config=config, metrics=Metrics(service.registry)
-    )
+    recorder = Recorder(inbox=inbox, producer=producer, database=database, config=config, metrics=metrics)
+    batches = _Batches.of(url, parameters, producer=producer, config=config, metrics=metrics)
     consumers = {
-        topic.name: nsq.consumer(
-            topic, inbox.put, max_in_flight=MAX_IN_FLIGHT, auto_finish=False, touch_for_s=TOUCH_FOR_S
-        )
-        for topic in (topics.COMMANDS, topics.RESULTS)
+        topic.name: nsq.consumer(topic, take, max_in_flight=MAX_IN_FLIGHT, auto_finish=False, touch_for_s=TOUCH_FOR_S)
+        for topic, take in ((topics.COMMANDS, sorted_into(inbox, batches.inbox)), (topics.RESULTS, inbox.put))
     }
     async with nsq.connected(service, producer):
-        flushing = service.supervise(recorder.run(), "recorder")
+        working = [
+            service.supervise(recorder.run(), "recorder"),
+            service.supervise(batches.recorder.run(), "batches"),
+            service.supervise(batches.jobs.run(), "jobs"),
+        ]
         service.supervise(_prune(SingleConnection(url, role=ROLE, parameters=parameters)), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
         service.needs["database"] = database.is_open
         service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
         await service.stopping.wait()
-        within_s = 0.0 if flushing.done() else STOP_CONSUMERS_S  # if it died, nobody will finish what is in hand
+        died = any(task.done() for task in working)  # then nobody will finish what is in hand
+        within_s = 0.0 if died else STOP_CONSUMERS_S
         await asyncio.gather(*(consumer.stop(within_s) for consumer in consumers.values()))
         await asyncio.gather(*running, return_exceptions=True)
         await service.cancel_tasks()
 
 
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """What works on batches: on connections of its own, so that no flush waits for it."""
+
+    inbox: Inbox
+    recorder: BatchRecorder
+    jobs: JobWorker
+
+    @classmethod
+    def of(
+        cls, url: str, parameters: Mapping[str, str], *, producer: Producer, config: Settings, metrics: Metrics
+    ) -> "_Batches":
+        def connection(within_s: float, **other: str) -> Persistent:
+            single = SingleConnection(url, role=ROLE, parameters={**parameters, **IN_ORDER, **other})
+            return Persistent(single, within_s=within_s, on_retry=metrics.batch_retries.inc)
+
+        inbox = Inbox()
+        metrics.watch_batches(lambda: len(inbox))
+        jobs = JobWorker(database=connection(SLICE_WITHIN_S), config=config, metrics=metrics)
+        patient = connection(COMMIT_WITHIN_S, statement_timeout=f"{STATEMENT_TIMEOUT_S}s")
+        recorder = BatchRecorder(inbox=inbox, producer=producer, database=patient, metrics=metrics, wake=jobs.wake)
+        return cls(inbox, recorder, jobs)
+
+
 async def _prune(database: SingleConnection) -> None:
-    """Deletes what is kept for a day, every minute; a failure is only a delay."""
+    """Deletes what is kept for a day, and questions that nobody asks, every minute; a failure is only a delay."""
+    unasked = Unasked()
     while True:
         await asyncio.sleep(PRUNE_EVERY_S)
         try:
-            for statement in sql.PRUNE:
+            for statement in (*sql.PRUNE, *batches_sql.PRUNE):
                 while await database.run(partial(delete_slice, statement), timeout_s=PRUNE_WITHIN_S) == sql.MOST_PRUNED:
                     pass
+            for _ in range(SLICES_AT_ONCE):
+                if not await database.run(unasked.prune, timeout_s=PRUNE_WITHIN_S):
+                    break
         except (connect.DatabaseError, asyncpg.PostgresError, *connect.UNAVAILABLE) as error:
             log.warning("pruning failed", error=repr(error))
         finally:

@@ -71,6 +71,7 @@ class Ledger:
 
     Attributes:
         states: of checks by id, each as it is after all changes so far; one that is not there has no row.
+        before: the same as they were read.
         changes: the newest change of each check that changed.
         history: outcomes of attempts, for the history.
         pauses: hosts that asked for fewer requests, and for how many seconds: whatever becomes of the check.
@@ -86,6 +87,10 @@ class Ledger:
     reopened: set[UUID] = field(default_factory=set)
     deleted: set[UUID] = field(default_factory=set)
     outcomes: list[CommandOutcome] = field(default_factory=list)
+    before: Mapping[UUID, CheckState] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = dict(self.states)
 
     def report(
         self, reports: Reports, leases: Collection[AttemptName], now: datetime, policy: RetryPolicy, jitter: Jitter

@@ -149,9 +149,14 @@ def retried(state: CheckState, now: datetime) -> Change:
     return Change(fresh, due_at=now)
 
 
-def submitted(state: CheckState | None) -> CheckState | None:
-    """What `sql.ADD_CHECKS` does: a check is made once, and a repeated submission changes nothing."""
-    return NEW if state is None else None
+def submitted(state: CheckState | None, run_at: datetime | None = None) -> CheckState | None:
+    """What `sql.ADD_CHECKS` does: a check is made once, and a repeated submission changes nothing.
+
+    Args:
+        state: of the check, if it is there.
+        run_at: when it is due, if not at once.
+    """
+    return replace(NEW, next_attempt_at=run_at) if state is None else None
 
 
 def claimed(state: CheckState, attempt: int) -> CheckState | None:

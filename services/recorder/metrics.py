@@ -49,12 +49,44 @@ class Metrics:
         self.undecodable = counter("undecodable_messages", "Messages dropped as unreadable")
         self.claims = ClaimMetrics(registry)
         self.claimed = counter("claimed_checks", "Checks claimed and published")
+        self._command_seconds = Histogram(
+            "wordwatch_recorder_batch_command_seconds",
+            "Time of a command about a batch, from its turn until it is committed",
+            ("kind",),
+            registry=registry,
+            buckets=(*_BUCKETS_S, 60, 180),
+        )
+        self._slice_seconds = Histogram(
+            "wordwatch_recorder_job_slice_seconds",
+            "Time of a slice of a job",
+            ("kind",),
+            registry=registry,
+            buckets=_BUCKETS_S,
+        )
+        self._job_rows = counter("job_rows", "Rows that jobs have changed", ("kind",))
+        self.batch_retries = counter("batch_retries", "Commands about batches and slices that were tried again")
+        self.broken_uploads = counter("broken_uploads", "Batches given up as nothing was heard of their upload")
 
     def watch(self, *, inbox: Callable[[], int], owed: Callable[[], int]) -> None:
         """Says where to ask how much waits; to be called once."""
         live_gauge("wordwatch_recorder_inbox_messages", "Messages in hand that wait for a flush", inbox, self._registry)
         about = "Checks that are claimed, but that no nsqd has taken yet"
         live_gauge("wordwatch_recorder_unpublished_checks", about, owed, self._registry)
+
+    def watch_batches(self, inbox: Callable[[], int]) -> None:
+        """The same for commands about batches."""
+        about = "Commands about batches in hand that wait for their turn"
+        live_gauge("wordwatch_recorder_batch_inbox_messages", about, inbox, self._registry)
+
+    def batch_command(self, kind: str, outcome: str, seconds: float) -> None:
+        """Counts a command about a batch that is settled."""
+        self.command(kind, outcome)
+        self._command_seconds.labels(known(kind, COMMAND_KINDS)).observe(seconds)
+
+    def slice(self, kind: str, changed: int, seconds: float) -> None:
+        """Counts a slice of a job; kinds are those of the table."""
+        self._slice_seconds.labels(kind).observe(seconds)
+        self._job_rows.labels(kind).inc(changed)
 
     def flushed(self, messages: Collection[Message], now_ns: int) -> None:
         """Counts a flush; `now_ns` is the time of its end, in nanoseconds since 1970."""

@@ -1,6 +1,6 @@
 """Messages as columns for SQL, one list a column, and rows as states."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ import msgspec
 from services.recorder import questions
 from services.recorder.lifecycle import Change, CheckState
 from shared.errors import MAX_RETRY_AFTER_S
+from shared.ids import batch_of, seq_of
 from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, FetcherHere, Question, SubmitCheck
 
 Columns = Sequence[list[Any]]
@@ -90,12 +91,13 @@ def checks(commands: Iterable[SubmitCheck], now: datetime) -> Columns:
     )
 
 
-def changes(values: Iterable[tuple[UUID, Change]]) -> Columns:
-    """For CHANGE_CHECKS."""
+def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState]) -> Columns:
+    """For CHANGE_CHECKS: checks with what becomes of them, and as they were."""
     return columns(
         [
             (
                 id_,
+                was[id_].status,
                 s.status,
                 s.run,
                 s.first_attempt,
@@ -109,6 +111,11 @@ def changes(values: Iterable[tuple[UUID, Change]]) -> Columns:
             for id_, s in ((id_, change.state) for id_, change in values)
         ]
     )
+
+
+def lines(check_ids: Iterable[UUID]) -> Columns:
+    """For FORGET_LINES: the lines that checks of batches are for."""
+    return columns([(batch_of(check_id), seq_of(check_id)) for check_id in check_ids])
 
 
 def results(reports: Iterable[AttemptFinished]) -> Columns:

@@ -1,7 +1,8 @@
 """All SQL that writes, but for the claim (a function of the schema).
 
-Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, leases, checks,
-queue, and within each in the order of its key, so that two recorders can wait for each other but never in a circle.
+Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, leases, questions,
+checks, queue, lines, batches, and within each in the order of its key, so that two recorders can wait for each other
+but never in a circle. A check's row guards its place in the queue: who changes one holds the other.
 """
 
 NOW = "SELECT clock_timestamp()"
@@ -64,6 +65,7 @@ FROM unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::text[], $5::boolean[], $6::
     AS q (id, same, words, scope, whole_word, case_sensitive)
 ORDER BY id
 ON CONFLICT (id) DO NOTHING
+RETURNING id
 """
 
 # A repeated command finds its check there, or finds that it was deleted, and changes nothing.
@@ -84,31 +86,49 @@ RETURNING check_id
 
 WERE_DELETED = "SELECT check_id FROM outcomes WHERE check_id = ANY ($1::uuid[]) AND outcome = 'deleted'"
 
-# last_attempt is the claim's alone.
+# last_attempt is the claim's alone. Gives the checks of batches whose state this has changed.
 CHANGE_CHECKS = """
-UPDATE checks c
-SET status = n.status, run = n.run, first_attempt = n.first_attempt, attempts = n.attempts, lost = n.lost,
-    deaths = n.deaths, next_attempt_at = n.next_attempt_at, started_at = n.started_at, finished_at = n.finished_at
-FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
-            $8::timestamptz[], $9::timestamptz[], $10::timestamptz[])
-    AS n (id, status, run, first_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at)
-WHERE c.id = n.id
+WITH changed AS (
+    UPDATE checks c
+    SET status = n.status, run = n.run, first_attempt = n.first_attempt, attempts = n.attempts, lost = n.lost,
+        deaths = n.deaths, next_attempt_at = n.next_attempt_at, started_at = n.started_at, finished_at = n.finished_at
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
+                $8::integer[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
+        AS n (id, was, status, run, first_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at)
+    WHERE c.id = n.id AND c.status = n.was
+    RETURNING c.id, n.was, c.status, c.bulk)
+SELECT id, was, status FROM changed WHERE bulk AND was <> status
 """
+
+# What checks of batches came to that are about to be changed or deleted.
+READ_ENDS = "SELECT check_id, error_code, counts FROM results WHERE check_id = ANY ($1::uuid[])"
 
 ADD_CANCELLED = "INSERT INTO cancelled (check_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
 DROP_CANCELLED = "DELETE FROM cancelled WHERE check_id = ANY ($1::uuid[])"
 
 DEQUEUE = "DELETE FROM queue WHERE check_id = ANY ($1::uuid[])"
 
-# Whoever deletes holds the row of the check.
-DELETE = (
+# Whoever deletes holds the row of the check. Gives those of batches, with their last state.
+DELETE_CHECKS = """
+WITH gone AS (DELETE FROM checks WHERE id = ANY ($1::uuid[]) RETURNING id, status, bulk)
+SELECT id, status AS was FROM gone WHERE bulk
+"""
+DELETE_WITH_THEM = (
     FREE_KEYS,
-    "DELETE FROM checks WHERE id = ANY ($1::uuid[])",
     DEQUEUE,
     "DELETE FROM results WHERE check_id = ANY ($1::uuid[])",
     "DELETE FROM attempts WHERE check_id = ANY ($1::uuid[])",
     DROP_CANCELLED,
 )
+
+FORGET_LINES = """
+WITH named AS MATERIALIZED (
+    SELECT l.batch_id, l.seq
+    FROM lines l JOIN unnest($1::uuid[], $2::integer[]) AS d (batch_id, seq) USING (batch_id, seq)
+    ORDER BY l.batch_id, l.seq FOR UPDATE OF l)
+UPDATE lines l SET fate = 'deleted', reason = 'Its check was deleted.'
+FROM named n WHERE l.batch_id = n.batch_id AND l.seq = n.seq
+"""
 
 ENQUEUE = """
 INSERT INTO queue (check_id, attempt, host, bulk, due_at)

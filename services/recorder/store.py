@@ -1,6 +1,7 @@
 """One flush: a set of commands and reports applied to PostgreSQL in one transaction of set-based statements.
 
-Locks are taken in one order everywhere: keys, hosts, leases, checks, queue; within each by its key.
+Locks are taken in one order everywhere: keys, hosts, leases, questions, checks, queue, lines, batches; within each by
+its key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,11 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import msgspec
 
-from services.recorder import questions, rows, sql, story
-from services.recorder.ledger import Jitter, Ledger, Reports, answering_host
-from services.recorder.lifecycle import RetryPolicy
+from services.recorder import bookkeeping, questions, rows, sql, story, tallies
+from services.recorder.ledger import AttemptName, Jitter, Ledger, Reports, answering_host
+from services.recorder.lifecycle import Change, RetryPolicy
 from services.recorder.story import About, Told
+from services.recorder.tallies import End, Move
 from shared import claims
 from shared.messages import (
     ChangedCheck,
@@ -99,9 +102,12 @@ class Flush:
                 self._outcome(command, "refused")
             wanted = await self._settle_submits(now)
             held = await self._lock_hosts(wanted)
-            ledger = await self._decide(now)
+            leases = await self._end_leases()
+            if wanted:
+                await hold_questions(self._connection, (command.question for command in wanted))
+            ledger = await self._decide(leases, now)
             await self._submit(wanted, now)
-            await self._write(ledger)
+            await self._write(ledger, now)
             await self._store_fetchers(now)
             if held:
                 claimed = await self._fetch(claims.CLAIM, *claims.claim_arguments(self._config, held))
@@ -198,13 +204,16 @@ class Flush:
             await self._fetch(sql.LOCK_HOSTS, limited)
         return sorted(hosts)
 
-    async def _decide(self, now: datetime) -> Ledger:
-        """Ends leases, locks and reads the checks that reports and commands name, and decides what becomes of them."""
+    async def _end_leases(self) -> set[AttemptName]:
+        """Ends the leases of reported attempts; returns those that were there."""
+        if not self._reports.ending:
+            return set()
+        found = await self._fetch(sql.END_LEASES, *rows.attempts(self._reports.ending))
+        return {(row["check_id"], row["attempt"]) for row in found}
+
+    async def _decide(self, leases: set[AttemptName], now: datetime) -> Ledger:
+        """Locks and reads the checks that reports and commands name, and decides what becomes of them."""
         reports, orders = self._reports, self._orders
-        leases: set[tuple[UUID, int]] = set()
-        if reports.ending:
-            found = await self._fetch(sql.END_LEASES, *rows.attempts(reports.ending))
-            leases = {(row["check_id"], row["attempt"]) for row in found}
         ids = sorted({each.check_id for each in (*reports.ending, *reports.started, *orders)})
         if not ids:
             return Ledger({})
@@ -219,7 +228,6 @@ class Flush:
     async def _submit(self, wanted: Sequence[SubmitCheck], now: datetime) -> None:
         if not wanted:
             return
-        await hold_questions(self._connection, (command.question for command in wanted))
         commands = sorted({command.check_id: command for command in wanted}.values(), key=lambda each: each.check_id)
         added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands, now))}
         # No lock keeps those of trusted hosts from being deleted just now, so that they are looked at once more.
@@ -229,27 +237,18 @@ class Flush:
         if unsure:
             gone = {row["check_id"] for row in await self._fetch(sql.WERE_DELETED, [each.check_id for each in unsure])}
         if gone:
-            await self._delete(sorted(gone))
+            await self._delete(sorted(gone))  # of no batch: nobody submits those
         for command in commands:
             if command.check_id in gone:
                 self._outcome(command, "deleted", command.check_id)
             elif command.check_id in added:
                 self._done.changed[command.check_id] = ChangedCheck(id=command.check_id, status="queued")
 
-    async def _write(self, ledger: Ledger) -> None:
-        changes = sorted(ledger.changes.items())
-        if changes:
-            await self._fetch(sql.CHANGE_CHECKS, *rows.changes(changes))
-        for check_id, change in changes:
-            self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
-        if closed := [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"]:
-            await self._fetch(sql.DEQUEUE, closed)
-        if due := [(id_, change.due_at) for id_, change in changes if change.due_at is not None]:
-            await self._fetch(sql.ENQUEUE, *rows.columns(due))
+    async def _write(self, ledger: Ledger, now: datetime) -> None:
+        changes, ends = sorted(ledger.changes.items()), await self._ends_to_go(ledger)
+        moves = await self._change(changes, ledger, ends) if changes else []
         if results := [change.result for _, change in changes if change.result is not None]:
             await self._fetch(sql.STORE_RESULTS, *rows.results(results))
-        if cancelled := [id_ for id_, change in changes if change.state.status == "cancelled"]:
-            await self._fetch(sql.ADD_CANCELLED, cancelled)
         if ledger.reopened:
             await self._fetch(sql.DROP_CANCELLED, sorted(ledger.reopened))
         if pauses := rows.pauses(ledger.pauses, claims.trusted(self._config)):
@@ -257,16 +256,53 @@ class Flush:
         if ledger.history:
             await self._fetch(sql.STORE_HISTORY, *rows.history(ledger.history))
         if ledger.deleted:
-            await self._delete(sorted(ledger.deleted))
+            gone = await self._delete(sorted(ledger.deleted))
+            moves += [Move(row["id"], row["was"], None, ends.get(row["id"], End())) for row in gone]
             self._done.deleted.extend(ledger.deleted)
         self._done.outcomes += ledger.outcomes
         if self._done.outcomes:
             await self._fetch(sql.STORE_OUTCOMES, *rows.outcomes(self._done.outcomes))
+        requeued = [id_ for id_, change in changes if change.due_at is not None and self._about[id_].bulk]
+        if moves or requeued:
+            await bookkeeping.book(self._connection, tallies.tallies(moves), requeued, now)
 
-    async def _delete(self, ids: list[UUID]) -> None:
-        """Removes all that is known of checks, and frees their keys; their leases last as long as they last."""
-        for statement in sql.DELETE:
+    async def _ends_to_go(self, ledger: Ledger) -> dict[UUID, End]:
+        """What checks of batches came to that are not to be as they ended any more."""
+        going = [i for i in (*ledger.changes, *ledger.deleted) if self._about[i].bulk and ledger.before[i].finished_at]
+        if not going:
+            return {}
+        found = await self._fetch(sql.READ_ENDS, going)
+        return {row["check_id"]: End(row["error_code"], msgspec.json.decode(row["counts"] or "{}")) for row in found}
+
+    async def _change(
+        self, changes: Sequence[tuple[UUID, Change]], ledger: Ledger, ends: dict[UUID, End]
+    ) -> list[Move]:
+        """Writes the new states of checks, and their places in the queue; returns the moves of those of batches."""
+        moved = await self._fetch(sql.CHANGE_CHECKS, *rows.changes(changes, ledger.before))
+        for check_id, change in changes:
+            self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
+        if closed := [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"]:
+            await self._fetch(sql.DEQUEUE, closed)
+        if due := [(id_, change.due_at) for id_, change in changes if change.due_at is not None]:
+            await self._fetch(sql.ENQUEUE, *rows.columns(due))
+        if cancelled := [id_ for id_, change in changes if change.state.status == "cancelled"]:
+            await self._fetch(sql.ADD_CANCELLED, cancelled)
+        results = {row["id"]: ledger.changes[row["id"]].result for row in moved}
+        came_to = ends | {id_: End.of(result) for id_, result in results.items() if result is not None}
+        return [Move(row["id"], row["was"], row["status"], came_to.get(row["id"], End())) for row in moved]
+
+    async def _delete(self, ids: list[UUID]) -> list[asyncpg.Record]:
+        """Removes all that is known of checks, and frees their keys; their leases last as long as they last.
+
+        Returns:
+            Those of batches: their lines stay, and say that they are gone.
+        """
+        of_batches = await self._fetch(sql.DELETE_CHECKS, ids)
+        for statement in sql.DELETE_WITH_THEM:
             await self._fetch(statement, ids)
+        if of_batches:
+            await self._fetch(sql.FORGET_LINES, *rows.lines(row["id"] for row in of_batches))
+        return of_batches
 
     async def _store_fetchers(self, now: datetime) -> None:
         if self._here:
@@ -290,7 +326,12 @@ async def hold_questions(connection: asyncpg.Connection, wanted: Iterable[Questi
     """Has questions in the database until the end of the transaction at least; returns them with their ids."""
     ids = {question: questions.id_of(question) for question in wanted}
     by_id = {id_: question for question, id_ in ids.items()}
-    held = {row["id"] for row in await connection.fetch(sql.HOLD_QUESTIONS, sorted(by_id))}
-    if missing := [(id_, by_id[id_]) for id_ in sorted(by_id.keys() - held)]:
-        await connection.execute(sql.ADD_QUESTIONS, *rows.asked(missing))
+    missing = set(by_id)
+    while missing:
+        held = {row["id"] for row in await connection.fetch(sql.HOLD_QUESTIONS, sorted(missing))}
+        if not (absent := sorted(missing - held)):
+            break
+        added = await connection.fetch(sql.ADD_QUESTIONS, *rows.asked([(id_, by_id[id_]) for id_ in absent]))
+        # What somebody else has added at this moment is not held by us yet.
+        missing = set(absent) - {row["id"] for row in added}
     return ids

@@ -10,6 +10,7 @@ import pytest
 
 from services.recorder import sql
 from services.recorder.app import delete_slice
+from services.recorder.audit import broken_rules
 from services.recorder.store import Asked, Flush, Flushed
 from shared import messages
 from shared.db import connect
@@ -24,7 +25,6 @@ from shared.messages import (
     RetryCheck,
 )
 from tests import factories
-from tests.integration.recorder.audit import broken_rules
 from tests.integration.recorder.database import Database, config
 
 

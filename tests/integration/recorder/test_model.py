@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.recorder.audit import broken_rules
 from services.recorder.ledger import Ledger, Reports
-from services.recorder.lifecycle import CheckState, RetryPolicy, claimed, submitted, swept
+from services.recorder.lifecycle import NEW, CheckState, RetryPolicy, claimed, submitted, swept
 from shared import messages
 from shared.ids import new_id
 from shared.messages import (
@@ -25,6 +26,7 @@ from shared.messages import (
 )
 from tests import factories
 from tests.integration.recorder.database import Database, config
+from tests.integration.recorder.uploads import checks_of, upload
 
 CONFIG = config(host_concurrency=2, host_rate_per_s=0, max_attempts=3)
 POLICY = RetryPolicy(max_attempts=3, base_s=2)
@@ -39,12 +41,17 @@ KEYS = (
 COMMANDS: dict[str, type[messages.CheckCommand]] = {"cancel": CancelCheck, "retry": RetryCheck, "delete": DeleteCheck}
 CODES = {"may pass": ("connect_failed", True), "final": ("too_large", False), "death": ("poison", False)}
 
+TABLES = (
+    *("checks", "queue", "leases", "results", "attempts", "cancelled", "keys", "outcomes", "hosts"),
+    *("batches", "batch_errors", "batch_words", "lines", "jobs"),
+)
+
 Message = tuple[str, int]
 """What it is, and a number that chooses which check or attempt it is about, of those that there are."""
 Step = tuple[str, Any]
 
 A_MESSAGE = st.tuples(
-    st.sampled_from(["submit", "counted", "started", "late", *CODES, *COMMANDS, "again"]), st.integers(0, 11)
+    st.sampled_from(["submit", "delayed", "counted", "started", "late", *CODES, *COMMANDS, "again"]), st.integers(0, 11)
 )
 A_STEP = st.one_of(
     st.tuples(st.just("flush"), st.lists(A_MESSAGE, min_size=1, max_size=6)),
@@ -69,6 +76,13 @@ class World:
     history: dict[tuple[UUID, int], str | None] = field(default_factory=dict)
     sent: list[messages.LoneCommand] = field(default_factory=list)
     claims: list[ClaimedCheck] = field(default_factory=list)
+    of_batch: list[UUID] = field(default_factory=list)
+
+    def upload(self, ids: list[UUID]) -> None:
+        """Takes over the checks of a batch, which is filed."""
+        self.of_batch = ids
+        self.checks |= dict.fromkeys(ids, NEW)
+        self.queue |= set(ids)
 
     def flush(self, items: Sequence[Any], now: datetime) -> None:
         """What a recorder's flush should leave."""
@@ -90,7 +104,9 @@ class World:
         for command in standing:
             if command.check_id in self.deleted and command.check_id not in ledger.deleted:
                 self.outcomes.setdefault(command.id, "deleted")
-            elif command.check_id not in ledger.deleted and (new := submitted(self.checks.get(command.check_id))):
+            elif command.check_id not in ledger.deleted and (
+                new := submitted(self.checks.get(command.check_id), command.run_at)
+            ):
                 self.checks[command.check_id] = new
                 self.queue.add(command.check_id)
         self.deleted |= ledger.deleted
@@ -163,14 +179,14 @@ class World:
         kind, number = message
         if kind == "again":
             return self.sent[number % len(self.sent)] if self.sent else None
-        if kind == "submit":
-            n = number % len(KEYS)
-            command: messages.LoneCommand = factories.submit(host=HOSTS[n % len(HOSTS)], idempotency=KEYS[n])
+        if kind in {"submit", "delayed"}:
+            n, run_at = number % len(KEYS), factories.now() + timedelta(hours=1) if kind == "delayed" else None
+            command: messages.LoneCommand = factories.submit(
+                host=HOSTS[n % len(HOSTS)], idempotency=KEYS[n], run_at=run_at
+            )
         elif kind in COMMANDS:
-            known = [each for each in self.sent if isinstance(each, messages.SubmitCheck)]
-            if not known:
-                return None
-            about, expires_at = known[number % len(known)].check_id, factories.now() + timedelta(seconds=60)
+            known = self.of_batch + [each.check_id for each in self.sent if isinstance(each, messages.SubmitCheck)]
+            about, expires_at = known[number % len(known)], factories.now() + timedelta(seconds=60)
             command = COMMANDS[kind](id=new_id(), expires_at=expires_at, check_id=about)
         else:
             return self._report(kind, number)
@@ -216,12 +232,14 @@ async def _agree(db: Database, world: World) -> None:
     assert {row["key"]: row["made_id"] for row in await fetch("TABLE keys")} == {
         key: command.check_id for key, command in world.keys.items()
     }
-    assert {row["command_id"]: row["outcome"] for row in await fetch("TABLE outcomes")} == world.outcomes
+    assert {
+        row["command_id"]: row["outcome"] for row in await fetch("SELECT * FROM outcomes WHERE batch_id IS NULL")
+    } == world.outcomes
 
 
 async def _empty(db: Database) -> None:
-    for table in ("checks", "queue", "leases", "results", "attempts", "cancelled", "keys", "outcomes", "hosts"):
-        await db.recorder.execute(f"DELETE FROM {table}")  # noqa: S608 - names from the line above
+    for table in TABLES:
+        await db.recorder.execute(f"DELETE FROM {table}")  # noqa: S608 - names from above
     await db.recorder.execute("UPDATE fetchers SET seen_at = clock_timestamp() + interval '1 day'")
 
 
@@ -243,9 +261,12 @@ async def _take(db: Database, world: World, step: Step) -> None:
 async def _tell(db: Database, story: list[Step]) -> None:
     await _empty(db)
     world = World()
+    batch = await upload(db.recorder, dict.fromkeys(HOSTS, 2), CONFIG)
+    world.upload(checks_of(batch, range(1, 5)))
     for step in OPENING + story:
         await _take(db, world, step)
         await _agree(db, world)
+    assert await broken_rules(db.recorder) == [], "the batch's row says the same as its checks"
 
 
 @pytest.mark.timeout(300)

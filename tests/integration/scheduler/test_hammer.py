@@ -1,7 +1,6 @@
 """All that touches hosts, leases and checks, at random and at once; an observer looks whether the limits hold."""
 
 import asyncio
-import contextlib
 import random
 import time
 from collections import Counter
@@ -12,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from services.recorder.audit import broken_rules
 from services.recorder.store import Asked, Flush
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages
@@ -20,6 +20,7 @@ from shared.ids import new_id
 from shared.messages import ClaimedCheck
 from tests import factories
 from tests.integration.recorder.database import Database, config
+from tests.integration.recorder.uploads import checks_of, upload
 
 CONCURRENCY, RATE_PER_S = 2, 40.0
 HOSTS = [f"h{n}" for n in range(8)]
@@ -193,6 +194,8 @@ async def observe(arena: Arena) -> None:
             out = await connection.fetchval("SELECT count(*) FROM leases WHERE not_after > clock_timestamp()")
             arena.most_out = max(arena.most_out, out)
             arena.seen["looks"] += 1
+            if arena.seen["looks"] % 10 == 0:
+                assert await broken_rules(connection, [TRUSTED]) == []
             await asyncio.sleep(0.01)
     finally:
         await connection.close()
@@ -231,11 +234,12 @@ async def test_rules_5_to_11_hold_whoever_claims_reports_sweeps_and_changes_chec
     await settle(arena)
 
     assert await db.recorder.fetch(_ASTRAY) == []
+    assert await broken_rules(db.recorder, [TRUSTED]) == []
     assert await db.count("queue") == 0
     there = {row["id"] for row in await db.recorder.fetch("SELECT id FROM checks")}
     assert set(arena.ids) - arena.deleted <= there, "a check was lost"
     assert max(pace.values()) <= 1e-3
-    for kind in ("count", "failure", "late", "swept", "CancelCheck", "RetryCheck", "DeleteCheck", "looks"):
+    for kind in ("count", "failure", "late", "swept", "CancelCheck", "RetryCheck", "DeleteCheck", "looks", "batches"):
         assert arena.seen[kind] > 0, kind
     assert arena.seen["deadlocks of recorders"] == 0
 
@@ -250,22 +254,16 @@ def paces(starts: list[float]) -> float:
 
 
 async def bulk(arena: Arena) -> None:
-    """Moves waiting checks into the lane of batches, as nothing but batches does."""
-    connection = await connect.connect(arena.db.url)
-    move = """
-    WITH few AS (SELECT c.id FROM checks c JOIN queue q ON q.check_id = c.id WHERE NOT c.bulk
-                  ORDER BY c.id LIMIT 20 FOR UPDATE OF c SKIP LOCKED),
-    moved AS (UPDATE checks SET bulk = true WHERE id IN (TABLE few))
-    UPDATE queue SET bulk = true WHERE check_id IN (TABLE few)
-    """
+    """Uploads of many pages, which become checks beside all else."""
+    connection = await connect.connect(arena.db.url, role="wordwatch_recorder")
+    pages = dict.fromkeys([*HOSTS, TRUSTED], 3)
     try:
         while arena.is_open:
-            with contextlib.suppress(asyncpg.DeadlockDetectedError):
-                await connection.execute(move)
-            await connection.execute(
-                "UPDATE hosts SET wake_bulk = clock_timestamp() WHERE host IN ("
-                "SELECT host FROM hosts WHERE wake_bulk IS NULL ORDER BY host FOR UPDATE SKIP LOCKED)"
-            )
-            await asyncio.sleep(0.1)
+            if arena.seen["submitted"] - arena.seen["count"] < MOST_OPEN:
+                batch = await upload(connection, pages, CONFIG)
+                arena.ids += checks_of(batch, range(1, sum(pages.values()) + 1))
+                arena.seen["submitted"] += sum(pages.values())
+                arena.seen["batches"] += 1
+            await asyncio.sleep(0.2)
     finally:
         await connection.close()

@@ -2,16 +2,20 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
+from services.recorder.audit import broken_rules
+from services.recorder.store import Asked
 from shared import messages
-from shared.ids import new_id
+from shared.ids import batch_of, new_id
 from shared.messages import ClaimedCheck
 from tests import factories
 from tests.integration.recorder.database import Database, config
+from tests.integration.recorder.uploads import pause, send, work_off
 from tests.integration.scheduler.waiting import claim_on, enqueue
 
 UNPACED = config(host_rate_per_s=0)
@@ -234,3 +238,102 @@ async def test_rule_11_a_host_with_much_work_takes_no_more_of_the_room_than_its_
     hosts = [check.host for check in await db.claim(UNPACED)]
     assert len(hosts) == 20
     assert 1 <= hosts.count("slow") <= 2
+
+
+async def test_rule_11_a_quarter_of_the_room_is_kept_for_those_that_a_person_waits_for(db: Database) -> None:
+    await enqueue(db, {f"h{n}": (0, 2) for n in range(30)}, UNPACED)
+    await db.flush(factories.here(capacity=20))
+    first = await db.claim(UNPACED)
+    assert (len(first), {check.lane for check in first}) == (30, {"bulk"}), "three quarters of 40"
+    assert await db.claim(UNPACED) == []
+    singles = [factories.submit(host=f"i{n}") for n in range(12)]
+    assert len((await db.flush(*singles, config=UNPACED)).claimed) == 10
+    # What bulk work gives back is room for anybody: here for the two singles that are left.
+    ended = await db.flush(*map(factories.counted, first[:2]), config=UNPACED)
+    claimed = ended.claimed + await db.claim(UNPACED)
+    assert len(claimed) == 2
+    await db.flush(*map(factories.counted, first[2:]), config=UNPACED)
+    assert await db.count("leases") <= 40
+    assert 0 < await db.count("leases WHERE bulk") <= 30
+
+
+async def test_rule_11_bulk_work_gets_none_of_the_room_that_interactive_work_has_left_it_none_of(db: Database) -> None:
+    await enqueue(db, {f"h{n}": (1, 1) for n in range(20)}, UNPACED)
+    await db.flush(factories.here(capacity=8))
+    claimed = await db.claim(UNPACED)
+    assert [check.lane for check in claimed] == ["interactive"] * 16
+    assert await db.claim(UNPACED) == []
+
+
+async def test_what_is_parked_is_not_claimed_by_anybody(db: Database) -> None:
+    made = await enqueue(db, {"h0": (1, 3), "h1": (0, 2)}, UNPACED)
+    batch = batch_of(made["h0"][1][0])
+    await pause(db.recorder, batch)
+    await db.flush(factories.here())
+    (check,) = await db.claim(UNPACED)
+    assert [check.check_id] == made["h0"][0]
+    assert (await db.flush(factories.counted(check), config=UNPACED)).claimed == []
+    await db.wake()
+    assert await db.claim(UNPACED) == []
+    trusting = config(host_rate_per_s=0, trusted_hosts="h0,h1")
+    assert await db.claim(trusting) == []
+    assert await send(db.recorder, messages.ResumeBatch, batch_id=batch) == "applied"
+    await work_off(db.recorder, UNPACED)
+    assert {check.check_id for check in await db.claim(UNPACED)} == {*made["h0"][1][:2], *made["h1"][1]}
+
+
+async def test_rule_7_hosts_of_a_batch_are_claimed_in_turn(db: Database) -> None:
+    wide = config(host_rate_per_s=0, host_concurrency=50)
+    made = await enqueue(db, {f"h{n}": (0, 40) for n in range(10)}, wide)
+    await db.flush(factories.here(capacity=20))
+    claimed = await db.claim(wide)
+    assert Counter(check.host for check in claimed) == {f"h{n}": 3 for n in range(10)}, "30, by three of each"
+    assert {check.check_id for check in claimed} == {id_ for _, bulk in made.values() for id_ in bulk[:3]}
+    # One host that is given back is claimed for, and the others after that in turn.
+    await db.flush(factories.here(capacity=0), *map(factories.counted, claimed), config=wide)
+    await db.flush(factories.here(capacity=14))
+    assert set(Counter(check.host for check in await db.claim(wide)).values()) <= {2, 3}
+
+
+async def test_run_at_is_when_a_check_is_first_claimed(db: Database) -> None:
+    later, past = factories.now() + timedelta(hours=1), factories.now() - timedelta(hours=1)
+    delayed, due = factories.submit(host="h0", run_at=later), factories.submit(host="h1", run_at=past)
+    assert [check.check_id for check in (await db.flush(delayed, due)).claimed] == [due.check_id]
+    row = await db.check(delayed.check_id)
+    assert (row["status"], row["next_attempt_at"], row["attempts"]) == ("queued", later, 0)
+    assert (await db.check(due.check_id))["next_attempt_at"] is None
+    assert await db.recorder.fetchval("SELECT wake_interactive FROM hosts WHERE host = 'h0'") == later
+    assert await db.claim() == []
+    await db.wake()
+    assert await db.claim() == []
+    # A lone check of the same host that is due goes first.
+    assert len((await db.flush(factories.submit(host="h0"))).claimed) == 1
+    await db.let_pauses_pass()
+    (check,) = await db.claim()
+    assert (check.check_id, check.attempt, check.run) == (delayed.check_id, 1, 1)
+    assert (await db.check(delayed.check_id))["next_attempt_at"] is None
+
+
+async def test_a_delayed_check_can_be_cancelled_asked_for_at_once_and_deleted(db: Database) -> None:
+    command = factories.submit(run_at=factories.now() + timedelta(hours=1))
+    await db.flush(command)
+    assert (await db.flush(Asked(command, redelivered=True))).claimed == []
+
+    def ordered(kind: type[messages.CheckCommand]) -> messages.CheckCommand:
+        return kind(id=new_id(), expires_at=factories.now() + timedelta(seconds=60), check_id=command.check_id)
+
+    (refused,) = (await db.flush(ordered(messages.RetryCheck))).outcomes
+    assert refused.outcome == "not_retryable"
+    await db.flush(ordered(messages.CancelCheck))
+    row = await db.check(command.check_id)
+    assert (row["status"], row["next_attempt_at"], await db.count("queue")) == ("cancelled", None, 0)
+    (check,) = (await db.flush(ordered(messages.RetryCheck))).claimed
+    assert (check.attempt, check.run) == (1, 2)
+    await db.flush(factories.counted(check))
+
+    other = factories.submit(run_at=factories.now() + timedelta(hours=1))
+    await db.flush(other)
+    command = other
+    await db.flush(ordered(messages.DeleteCheck))
+    assert (await db.count("queue"), await db.count("checks")) == (0, 1)
+    assert await broken_rules(db.recorder) == []

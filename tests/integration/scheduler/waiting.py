@@ -6,15 +6,11 @@ from uuid import UUID
 import asyncpg
 
 from shared import claims, messages, settings
+from shared.ids import check_of
 from tests import factories
 from tests.integration.recorder.database import Database
+from tests.integration.recorder.uploads import records, upload
 
-# Nothing but batches makes bulk checks: what this does to them is what one does.
-_TO_BULK = """
-WITH moved AS (UPDATE checks SET bulk = true WHERE id = ANY ($1::uuid[])), gone AS (
-    UPDATE queue SET bulk = true WHERE check_id = ANY ($1::uuid[]) RETURNING host)
-UPDATE hosts SET wake_bulk = clock_timestamp(), wake_interactive = NULL WHERE host IN (SELECT host FROM gone)
-"""
 _WAKE = """
 UPDATE hosts SET wake_interactive = clock_timestamp()
 WHERE host IN (SELECT host FROM queue WHERE NOT bulk) AND wake_interactive IS NULL
@@ -29,19 +25,17 @@ async def enqueue(
     No fetcher is there meanwhile, so that none is claimed; who wants claims says that one is (`factories.here`).
     """
     await db.recorder.execute("UPDATE fetchers SET capacity = 0, finished_last_s = 0")
-    made: dict[str, tuple[list[UUID], list[UUID]]] = {}
-    for lane in ("bulk", "interactive"):
-        commands = [
-            factories.submit(host=host)
-            for host, (interactive, bulk) in of_host.items()
-            for _ in range(bulk if lane == "bulk" else interactive)
-        ]
-        if commands:
-            await db.flush(*commands, config=config)
-        if lane == "bulk":
-            await db.recorder.execute(_TO_BULK, [command.check_id for command in commands])
-        for command in commands:
-            made.setdefault(command.host, ([], []))[lane == "bulk"].append(command.check_id)
+    made: dict[str, tuple[list[UUID], list[UUID]]] = {host: ([], []) for host in of_host}
+    lines = records({host: bulk for host, (_, bulk) in of_host.items()})
+    if lines:
+        batch = await upload(db.recorder, lines, config)
+        for seq, record in enumerate(lines, 1):
+            made[str(record.host)][1].append(check_of(batch, seq))
+    commands = [factories.submit(host=host) for host, (interactive, _) in of_host.items() for _ in range(interactive)]
+    if commands:
+        await db.flush(*commands, config=config)
+    for command in commands:
+        made[command.host][0].append(command.check_id)
     await db.recorder.execute(_WAKE)
     return made
 

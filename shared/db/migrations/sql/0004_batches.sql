@@ -59,6 +59,7 @@ CREATE TABLE batches (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE batches IS 'Each upload of many pages. Deleted: its rows follow, and it last of all';
 CREATE INDEX batches_by_label ON batches (label, id) WHERE label IS NOT NULL;
+CREATE INDEX batches_by_question ON batches (question);
 
 -- Codes of failed checks, and counts of those that are done, summed up.
 CREATE TABLE batch_errors (
@@ -102,6 +103,7 @@ CREATE TABLE lines (
     PRIMARY KEY (batch_id, seq)
 );
 CREATE INDEX lines_by_fate ON lines (batch_id, fate, seq) WHERE fate IS NOT NULL;
+CREATE INDEX lines_by_question ON lines (question) WHERE question IS NOT NULL;
 
 -- What touches many rows, and so is done by and by: in slices, each a transaction of its own.
 CREATE TABLE jobs (

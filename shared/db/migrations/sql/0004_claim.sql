@@ -39,6 +39,7 @@ BEGIN
     FROM seen s, now WHERE h.host = s.host;
 END $$;
 ALTER FUNCTION plan_hosts SET enable_seqscan = off;  -- a replaced function forgets this
+GRANT EXECUTE ON FUNCTION plan_hosts TO wordwatch_recorder;  -- it files what is due, and claims nothing by that
 
 -- As before; hosts that have nothing but bulk work are left out where there is no room for that.
 DROP FUNCTION lock_due_hosts(integer, text[]);

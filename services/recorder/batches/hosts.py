@@ -1,0 +1,34 @@
+"""The rows of hosts that a slice touches: locked before its checks, planned after them."""
+
+from collections.abc import Iterable
+
+import asyncpg
+
+from services.recorder import sql as flush_sql
+from services.recorder.batches import sql
+from shared import claims
+from shared.settings import Settings
+
+
+async def lock(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
+    """Adds what is missing and locks all but those that are trusted; returns them."""
+    limited = sorted(set(hosts) - set(claims.trusted(config)))
+    if limited:
+        known = {row["host"] for row in await connection.fetch(flush_sql.KNOWN_HOSTS, limited)}
+        if missing := [host for host in limited if host not in known]:
+            await connection.execute(flush_sql.ADD_HOSTS, missing)
+        await connection.execute(flush_sql.LOCK_HOSTS, limited)
+    return limited
+
+
+async def plan(connection: asyncpg.Connection, hosts: list[str], config: Settings, *, lone: bool = False) -> None:
+    """Has schedulers look at the hosts, which are locked, for what has become due.
+
+    Args:
+        connection: in the transaction that holds them.
+        hosts: by their keys.
+        config: for their limits.
+        lone: whether there may be more to do in the interactive lane, too.
+    """
+    if hosts:
+        await connection.execute(sql.PLAN_HOSTS, hosts, config.host_concurrency, config.host_rate_per_s, lone)
