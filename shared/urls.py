@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import ada_url
@@ -161,6 +162,7 @@ def _host_key(host: str, port: int) -> str:
     return name if port in _DEFAULT_PORTS.values() else f"{name}:{port}"
 
 
+@lru_cache(maxsize=4_096)  # uploads have thousands of pages of one host, and what raises is not kept
 def _check_name(host: str) -> None:
     """Refuse what the standard lets through but the DNS can't look up (RFC 1035 §2.3.4)."""
     name = host.removesuffix(".")

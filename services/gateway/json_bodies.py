@@ -12,29 +12,33 @@ from services.gateway.fields import escape
 from services.gateway.problems import FieldError, Problem
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes, *, what: str = "The body") -> dict[str, Any]:
     """Decodes a JSON object (RFC 8259).
 
     A name that stands twice in an object is refused, as I-JSON has it (RFC 7493 §2.3): programs differ in which of the
     two they take, so whatever looked at the body on its way here may have seen another request.
+
+    Args:
+        body: what stands where the object should.
+        what: what errors call it.
 
     Raises:
         Problem: `invalid_json`; or `invalid_request` when it is JSON, but no object, or none that can be taken.
     """
     try:
         value = msgspec.json.decode(body)
-    except RecursionError:
-        raise Problem("invalid_json", "The body is nested too deeply.") from None
+        if not isinstance(value, dict):
+            raise _unusable("", f"{what} must be a JSON object.")
+        _refuse_repeated_names(body)
+    except RecursionError:  # the second reading bears a little less than the first
+        raise Problem("invalid_json", f"{what} is nested too deeply.") from None
     except msgspec.ValidationError:  # good JSON; without a type to decode to, only a number can be meant
-        raise _unusable("", "A number in the body is out of range.") from None
+        raise _unusable("", f"A number in {what.lower()} is out of range.") from None
     except msgspec.DecodeError as error:
         told = str(error).removeprefix("JSON is malformed: ")
-        raise Problem("invalid_json", f"The body is not JSON: {told[0].lower()}{told[1:]}.") from None
+        raise Problem("invalid_json", f"{what} is not JSON: {told[0].lower()}{told[1:]}.") from None
     except UnicodeDecodeError:
-        raise Problem("invalid_json", "The body is not JSON: it is not UTF-8.") from None
-    if not isinstance(value, dict):
-        raise _unusable("", "The body must be a JSON object.")
-    _refuse_repeated_names(body)
+        raise Problem("invalid_json", f"{what} is not JSON: it is not UTF-8.") from None
     return value
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from services.gateway import filters
+from services.gateway import filters, times
 from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, one_of, text, whole_number
 from services.gateway.filters import CheckFilter
 from services.gateway.inputs import (
     DEFAULT_LIMIT,
+    MAX_AHEAD_DAYS,
     MAX_WORDS_BYTES,
     SCOPES,
     CheckInput,
@@ -31,6 +33,13 @@ from shared.wording import is_empty_query
 _FIELDS: Final = CheckInput.__struct_fields__
 _MAX_WORDS: Final = limit_of(Words, "max_length")
 _DEFAULTS: Final = CheckInput(url="")
+DEFAULT_QUESTION: Final = Question(
+    words=_DEFAULTS.words,
+    scope=_DEFAULTS.scope,
+    whole_word=_DEFAULTS.whole_word,
+    case_sensitive=_DEFAULTS.case_sensitive,
+)
+"""What is counted where nothing else is asked for."""
 _NO_ADDRESS: Final = urls.Address("", "", "", 0, "")  # stands in for what was refused, until `check` raises
 
 
@@ -42,37 +51,64 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
         host: the host key of `url`.
         question: what to count, each word once.
         label: the caller's own name for it.
+        run_at: not to be begun before; None: at once.
     """
 
     url: str
     host: str
     question: Question
     label: str | None
+    run_at: datetime | None = None
 
     def digest(self) -> str:
         """What two requests have in common exactly when they ask for the same (SHA-256, in hex)."""
         body = {"url": self.url, "label": self.label, **msgspec.structs.asdict(self.question)}
+        if self.run_at is not None:
+            body["run_at"] = self.run_at
         return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()
 
 
-def check_request(values: Mapping[str, Any]) -> CheckRequest:
+def check_request(values: Mapping[str, Any], *, latest: datetime | None = None) -> CheckRequest:
     """Validates the fields of a check.
+
+    Args:
+        values: the fields.
+        latest: no `run_at` may be later; None: any may.
 
     Raises:
         Problem: `invalid_request` with every invalid field, or `invalid_url` when the address is all that is wrong.
     """
     fields = Fields(values)
-    fields.require("url")
-    address = fields.read("url", _address, _NO_ADDRESS)
-    scope = fields.read("scope", one_of(SCOPES), _DEFAULTS.scope)
-    words = fields.read("words", lambda value: _words(value, scope), _DEFAULTS.words)
-    whole_word = fields.read("whole_word", boolean, _DEFAULTS.whole_word)
-    case_sensitive = fields.read("case_sensitive", boolean, _DEFAULTS.case_sensitive)
-    label = fields.read("label", _label, _DEFAULTS.label)
+    address = read_address(fields) or _NO_ADDRESS
+    question = read_question(fields, DEFAULT_QUESTION)
+    label = read_label(fields)
+    run_at = fields.read("run_at", lambda value: _run_at(value, latest), None)
     fields.refuse_unknown(_FIELDS)
     fields.check()
-    question = Question(words=words, scope=scope, whole_word=whole_word, case_sensitive=case_sensitive)
-    return CheckRequest(url=address.url, host=address.host_key, question=question, label=label)
+    return CheckRequest(url=address.url, host=address.host_key, question=question, label=label, run_at=run_at)
+
+
+def read_address(fields: Fields) -> urls.Address | None:
+    """The address of a check; None where it is missing or wrong, which is noted."""
+    fields.require("url")
+    return fields.read("url", _address, None)
+
+
+def read_question(fields: Fields, defaults: Question) -> Question:
+    """What is to be counted; what is wrong is noted, what is not said is as in `defaults`."""
+    scope = fields.read("scope", _SCOPE, defaults.scope)
+    if "words" in fields.values or scope == defaults.scope:
+        words = fields.read("words", lambda value: _words(value, scope), defaults.words)
+    else:
+        words = fields.read("scope", lambda _: _words_there(defaults.words, scope), defaults.words)
+    whole_word = fields.read("whole_word", boolean, defaults.whole_word)
+    case_sensitive = fields.read("case_sensitive", boolean, defaults.case_sensitive)
+    return Question(words=words, scope=scope, whole_word=whole_word, case_sensitive=case_sensitive)
+
+
+def read_label(fields: Fields) -> str | None:
+    """The label, None for an empty one; what is wrong with it is noted."""
+    return fields.read("label", _label, None)
 
 
 def _address(value: Any) -> urls.Address:
@@ -84,8 +120,23 @@ def _address(value: Any) -> urls.Address:
         raise Invalid(f"The address {error.reason}.", code="invalid_url") from None
 
 
+_SCOPE: Final = one_of(SCOPES)
+_LABEL_TEXT: Final = text(LabelText)
+
+
 def _label(value: Any) -> str | None:
-    return None if value is None else text(LabelText)(value) or None
+    return None if value is None else _LABEL_TEXT(value) or None
+
+
+def _run_at(value: Any, latest: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or " " in value:
+        raise Invalid("Must be a string: a time with its offset, such as 2026-01-31T12:00:00Z.")
+    found = times.parse(value).to_datetime()
+    if latest is not None and found > latest:
+        raise Invalid(f"Must be within {MAX_AHEAD_DAYS} days from now.")
+    return found
 
 
 def _words(value: Any, scope: Scope) -> tuple[str, ...]:
@@ -120,6 +171,14 @@ def _word(value: Any, scope: Scope) -> str:
     return word
 
 
+def _words_there(words: tuple[str, ...], scope: Scope) -> tuple[str, ...]:
+    """Words of another scope: what the source of a page has, as a blank, can be nothing in its text."""
+    for word in words:
+        if is_empty_query(word, scope):
+            raise Invalid(f"Needs `words` of its own: nothing is left there of {word!r}.")
+    return words
+
+
 class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A page of the list of checks: which ones, how many, and after which one."""
 
@@ -134,7 +193,7 @@ def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
     Raises:
         Problem: `invalid_request` with every invalid or unknown parameter.
     """
-    fields = _parameters(query)
+    fields = parameters(query)
     wanted = filters.read_filter(fields)
     limit = fields.read("limit", whole_number(Limit), DEFAULT_LIMIT)
     cursor = fields.read("cursor", str, None)
@@ -149,7 +208,7 @@ def no_parameters(query: Iterable[tuple[str, str]]) -> None:
     Raises:
         Problem: `invalid_request` with each of them.
     """
-    fields = _parameters(query)
+    fields = parameters(query)
     fields.refuse_unknown((), what="query parameter")
     fields.check()
 
@@ -165,7 +224,8 @@ def no_fields(values: Mapping[str, Any]) -> None:
     fields.check()
 
 
-def _parameters(query: Iterable[tuple[str, str]]) -> Fields:
+def parameters(query: Iterable[tuple[str, str]]) -> Fields:
+    """Query parameters, to be read as fields; one that is given twice is noted."""
     values: dict[str, str] = {}
     fields = Fields(values)
     for name, value in query:

@@ -38,6 +38,20 @@ def test_what_is_no_json(body: bytes) -> None:
         assert internal not in caught.value.detail
 
 
+@pytest.mark.parametrize(("opening", "inner", "closing"), [(b"[", b"", b"]"), (b'{"b":', b"1", b"}")])
+def test_there_is_no_depth_between_what_is_read_and_what_is_refused(
+    opening: bytes, inner: bytes, closing: bytes
+) -> None:
+    refused = []
+    for depth in range(800, 1_001):
+        try:
+            parse_object(b'{"a":' + opening * depth + inner + closing * depth + b"}")
+        except Problem as problem:
+            refused.append((depth, problem.code))
+    assert refused == [(depth, "invalid_json") for depth in range(1_001 - len(refused), 1_001)]
+    assert refused
+
+
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1", b"true"])
 def test_json_that_is_no_object(body: bytes) -> None:
     with pytest.raises(Problem, match="object") as caught:
