@@ -52,6 +52,9 @@ class Settings:
     )
     public_hosts: tuple[str, ...] = _setting((), "Further Host names under which the gateway answers")
     max_json_bytes: int = _setting(2**20, "The largest JSON body or form, in bytes after decompression", least=1024)
+    max_upload_bytes: int = _setting(
+        256 * 2**20, "The largest upload of a batch, in bytes as it comes and after decompression", least=1024
+    )
     max_connections: int = _setting(
         1000, "Connections of clients that the gateway has open at once; more make room or are turned away", least=1
     )

@@ -13,11 +13,17 @@ from services.gateway.problems import Problem
 
 API: Final = "/api/v1"
 CHECKS: Final = f"{API}/checks"
+BATCHES: Final = f"{API}/batches"
 
 
 def check_place(check_id: UUID) -> str:
     """Where a check is, for `Location`."""
     return f"{CHECKS}/{check_id}"
+
+
+def batch_place(batch_id: UUID) -> str:
+    """Where a batch is, for `Location`."""
+    return f"{BATCHES}/{batch_id}"
 
 
 def no_such_check() -> Problem:

@@ -14,6 +14,14 @@ import structlog
 
 from services.gateway import assets, listening, serving
 from services.gateway.access import KnownHosts
+from services.gateway.batch_pages import BatchPages
+from services.gateway.batches.changes import BatchChanges
+from services.gateway.batches.commands import BatchCommands
+from services.gateway.batches.handlers import BatchApi
+from services.gateway.batches.intake import Uploads
+from services.gateway.batches.reading import BatchReader
+from services.gateway.batches.retrying import Retrying
+from services.gateway.batches.store import BatchStore
 from services.gateway.changes import Changes
 from services.gateway.commands import Commands
 from services.gateway.docs_page import Docs
@@ -75,11 +83,27 @@ async def run(service: Service) -> None:
 
         session = await stack.enter_async_context(aiohttp.ClientSession())
         api = Api(store, StatsReader(store, nsq.lookup, session, clock=monotonic_s))
-        commands = Commands(Sender(producer, waiting, settled=metrics.command), clock=utc_now, new_id=ids.new_id)
-        parts = (api, Changes(commands, Follower(store, waiting)), Pages(api, commands))
+        sender = Sender(producer, waiting, settled=metrics.command)
+        commands = Commands(sender, clock=utc_now, new_id=ids.new_id)
+        batch_commands = BatchCommands(sender, clock=utc_now, new_id=ids.new_id)
+        batch_store = BatchStore(store)
+        batches = BatchReader(batch_store)
+        uploads = Uploads(batch_commands, batches, max_bytes=service.config.max_upload_bytes)
+        retrying = Retrying(batch_commands, batch_store)
+        parts = (
+            api,
+            Changes(commands, Follower(store, waiting)),
+            BatchApi(batches),
+            BatchChanges(uploads, batch_commands, batches),
+            retrying,
+            Pages(api, commands, retrying),
+            BatchPages(batches, uploads, batch_commands),
+        )
         # What is put down first is what was built last: no new requests, then those under way, then what they need.
+        await stack.enter_async_context(_uploads(uploads))
         await stack.enter_async_context(_website(service, addresses, parts, waiting, metrics))
         await service.stopping.wait()
+        uploads.stop()
 
 
 @asynccontextmanager
@@ -127,6 +151,15 @@ def hint_handler(waiting: Waiting) -> Handler:
             log.warning("hint can't be read", error=str(error))
 
     return take
+
+
+@asynccontextmanager
+async def _uploads(uploads: Uploads) -> AsyncIterator[None]:
+    """Sees to it that the recorder hears of those that were broken off."""
+    try:
+        yield
+    finally:
+        await uploads.wait()
 
 
 @asynccontextmanager

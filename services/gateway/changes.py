@@ -36,9 +36,9 @@ class Changes:
     async def create(self, request: web.Request) -> web.Response:
         """`POST /checks`: 202 once it is committed, 200 if it is final (which `Prefer: wait` gives time for)."""
         no_parameters(request.query.items())
-        _require_json(request)
+        require_json(request)
         key = headers.idempotency_key(request.headers.getall("Idempotency-Key", []))
-        asked = check_request(parse_object(await read_body(request)))
+        asked = check_request(parse_object(await read_body(request)), latest=self._commands.latest_start())
         wait_s = _wait_s(request)
         submitted = await self._commands.submit(asked, key=key, trace=request[TRACE])
         check = await self._follower.follow(submitted.check_id, wait_s=wait_s or 0)
@@ -68,14 +68,28 @@ async def _asked_about(request: web.Request) -> UUID:
     """The check that a request without parameters and fields is about."""
     no_parameters(request.query.items())
     check_id = check_id_of(request)
-    body = await read_body(request)
-    if body:
-        _require_json(request)
-        no_fields(parse_object(body))
+    await no_content(request)
     return check_id
 
 
-def _require_json(request: web.Request) -> None:
+async def no_content(request: web.Request) -> None:
+    """Refuses a body that says something; none, and an empty object, say nothing.
+
+    Raises:
+        Problem: it does, or can't be read.
+    """
+    body = await read_body(request)
+    if body:
+        require_json(request)
+        no_fields(parse_object(body))
+
+
+def require_json(request: web.Request) -> None:
+    """Refuses a body of another type.
+
+    Raises:
+        Problem: `unsupported_media_type`.
+    """
     if not headers.is_json(request.content_type, request.charset):
         accepted = {"Accept-Post": "application/json"}
         raise Problem("unsupported_media_type", "A body has to be JSON here.", headers=accepted)

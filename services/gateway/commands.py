@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from uuid import UUID
 
+from services.gateway.inputs import MAX_AHEAD_DAYS
 from services.gateway.requests import CheckRequest
 from services.gateway.sending import NotCommitted, Sender
 from shared.clock import WallClock
@@ -31,11 +32,13 @@ class Refused(Exception):
 
     Attributes:
         outcome: the recorder's code of why not.
+        about: what the command was about.
     """
 
-    def __init__(self, outcome: str) -> None:
+    def __init__(self, outcome: str, *, about: Literal["check", "batch"] = "check") -> None:
         super().__init__(outcome)
         self.outcome = outcome
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Commands:
         self._clock = clock
         self._new_id = new_id
 
+    def latest_start(self) -> datetime:
+        """How late a check that is asked for now may begin."""
+        return self._clock() + timedelta(days=MAX_AHEAD_DAYS)
+
     async def submit(self, request: CheckRequest, *, key: str | None, trace: str) -> Submitted:
         """Makes a check, or finds the one that this Idempotency-Key has made."""
         command = SubmitCheck(
@@ -82,6 +89,7 @@ class Commands:
             label=request.label,
             idempotency=None if key is None else Idempotency(key=key, digest=request.digest()),
             trace=trace,
+            run_at=request.run_at,
         )
         return _submitted(command.check_id, await self._sender.send(command))
 

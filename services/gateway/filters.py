@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
 
+from services.gateway import times
 from services.gateway.fields import Fields, Invalid, one_of, text, whole_number
 from services.gateway.inputs import STATUSES, FilterInput, FilterLabel, FilterWord, HttpStatus, UrlPrefix
 from shared import urls
@@ -21,13 +22,8 @@ SUFFIX: Final = "*."
 """What a `host` begins with that stands for all names under another."""
 _SCHEMES: Final = ("http://", "https://")
 _OTHER_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://")
-_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _RANDOM_BITS: Final = 80  # of a UUIDv7, below its milliseconds
 _PRINTABLE_ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
-# A blank before the offset is a plus sign that a URL was given without escaping it.
-_TIME: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?(?:[Zz]|([+ -])(\d\d):(\d\d))", re.ASCII
-)
 
 
 class CheckFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,10 +66,10 @@ class CheckFilter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 EVERYTHING: Final = CheckFilter()
 
 
-def read_filter(fields: Fields) -> CheckFilter:
-    """The filter among query parameters; what is wrong is kept in `fields`."""
+def read_filter(fields: Fields, *, statuses: Sequence[Status] = STATUSES) -> CheckFilter:
+    """The filter among query parameters, with one of `statuses`; what is wrong is kept in `fields`."""
     return CheckFilter(
-        status=fields.read("status", one_of(STATUSES), None),
+        status=fields.read("status", one_of(statuses), None),
         host=fields.read("host", host, None),
         label=fields.read("label", text(FilterLabel), None),
         word=fields.read("word", text(FilterWord), None),
@@ -160,21 +156,7 @@ def first_id(value: str) -> UUID:
     Raises:
         Invalid: it is no time, or one without an offset from UTC.
     """
-    found = _TIME.fullmatch(value)
-    if found is None:
-        raise Invalid("Must be a time with its offset, such as 2026-01-31T12:00:00Z.")
-    day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = found.groups()
-    try:
-        days = date.fromisoformat(day).toordinal() - _EPOCH_DAY
-    except ValueError:
-        raise Invalid("There is no such day.") from None
-    if int(hour) > 23 or int(minute) > 59 or int(second) > 60:  # 60: a leap second, which ids do not know
-        raise Invalid("There is no such time of day.")
-    if int(offset_hours or 0) > 23 or int(offset_minutes or 0) > 59:
-        raise Invalid("There is no such offset.")
-    offset_s = int(offset_hours or 0) * 3600 + int(offset_minutes or 0) * 60
-    seconds = days * 86_400 + int(hour) * 3600 + int(minute) * 60 + int(second)
-    seconds += offset_s if sign == "-" else -offset_s
-    digits = (fraction or "").ljust(3, "0")
+    seconds, fraction = times.parse(value)
+    digits = fraction.ljust(3, "0")
     milliseconds = seconds * 1000 + int(digits[:3]) + (1 if digits[3:].strip("0") else 0)
     return UUID(int=max(milliseconds, 0) << _RANDOM_BITS)

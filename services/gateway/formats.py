@@ -56,3 +56,28 @@ def iso(value: datetime) -> str:
 def is_web(url: str) -> bool:
     """Whether a URL may stand in a link: never `javascript:`, whoever wrote it."""
     return url.startswith(("http://", "https://"))
+
+
+def percent(value: float) -> str:
+    """98.6 as 98.6 %, and 100.0 as 100 %."""
+    return f"{value:.1f}".removesuffix(".0") + " %"
+
+
+def rate(per_s: float) -> str:
+    """Lines that end, in the shortest time in which more than one does: 0.2 as 12 a minute."""
+    for value, unit in ((per_s, "second"), (per_s * 60, "minute")):
+        if value >= 1:
+            return f"{value:,.0f} a {unit}" if value >= 10 else f"{value:.1f} a {unit}".replace(".0 ", " ")
+    return f"{per_s * 3600:.0f} an hour"
+
+
+def span(seconds: float) -> str:
+    """A time to wait, in the unit that people think of it in: 5400 as 90 minutes."""
+    for unit, length_s, most in (("second", 1, 99), ("minute", 60, 99), ("hour", 3600, 47)):
+        if round(seconds / length_s) <= most:
+            return _several(max(round(seconds / length_s), 1), unit)
+    return _several(round(seconds / 86_400), "day")
+
+
+def _several(number_of: int, unit: str) -> str:
+    return f"{number_of:,} {unit}" + ("" if number_of == 1 else "s")

@@ -23,6 +23,7 @@ MAX_WORDS_BYTES: Final = 64 * 2**10
 DEFAULT_WORDS: Final[tuple[str, ...]] = ("python",)
 DEFAULT_LIMIT: Final = 50
 MAX_WAIT_S: Final = 60
+MAX_AHEAD_DAYS: Final = 366
 MAX_REQUEST_ID_CHARS: Final = 64
 SCOPES: Final[tuple[Scope, ...]] = typing.get_args(Scope)
 STATUSES: Final[tuple[Status, ...]] = typing.get_args(Status)
@@ -76,6 +77,18 @@ Label = Annotated[
 ]
 
 
+RunAt = Annotated[
+    Annotated[datetime, Meta(tz=True)] | None,
+    Meta(
+        description=(
+            f"Not to be begun before this time, with its offset (RFC 3339): {MAX_AHEAD_DAYS} days from now at most. A "
+            "time that has passed means now, as does null."
+        ),
+        examples=["2026-01-31T18:00:00+01:00"],
+    ),
+]
+
+
 class CheckInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which words to count on which page. Fields of other names are refused."""
 
@@ -87,6 +100,7 @@ class CheckInput(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = True
     case_sensitive: Annotated[bool, Meta(description="Whether `Python` and `python` are two.")] = False
     label: Label = None
+    run_at: RunAt = None
 
 
 Host = Annotated[

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from services.gateway.openapi.operations import OF_ALL, OPERATIONS, Operation
+from services.gateway.openapi.operation import OF_ALL, Operation
+from services.gateway.openapi.operations import OPERATIONS
 from services.gateway.problems import PROBLEMS, ProblemKind, kind_of
 from shared.errors import ERRORS, Retry
 

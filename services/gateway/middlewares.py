@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from services.gateway import codings, headers
 from services.gateway.access import KnownHosts, authority_of_target, is_cross_site, split_host
+from services.gateway.answers import batch_place, check_place
 from services.gateway.commands import Refused
 from services.gateway.metrics import Metrics
 from services.gateway.problems import CONTENT_TYPE, Problem, of_status
@@ -46,16 +47,33 @@ SECURITY_HEADERS: Final = {
 }
 
 REFUSALS: Final = {
-    "idempotency_key_reused": (
+    ("check", "idempotency_key_reused"): (
         "idempotency_key_reused",
         "This Idempotency-Key belongs to a request with another body.",
     ),
-    "not_found": ("not_found", "There is no check of this id."),
-    "deleted": ("not_found", "The check was recorded, and somebody has deleted it since."),
-    "already_finished": ("already_finished", "The check is done or failed: there is nothing left to cancel."),
-    "not_retryable": ("not_retryable", "The check has neither failed nor been cancelled."),
+    ("check", "not_found"): ("not_found", "There is no check of this id."),
+    ("check", "deleted"): ("not_found", "The check was recorded, and somebody has deleted it since."),
+    ("check", "already_finished"): (
+        "already_finished",
+        "The check is done or failed: there is nothing left to cancel.",
+    ),
+    ("check", "not_retryable"): ("not_retryable", "The check has neither failed nor been cancelled."),
+    ("batch", "idempotency_key_reused"): (
+        "idempotency_key_reused",
+        "This Idempotency-Key belongs to a request with other lines or options; the batch is gone again.",
+    ),
+    ("batch", "not_found"): ("not_found", "There is no batch of this id."),
+    ("batch", "deleted"): ("not_found", "The batch was recorded, and somebody has deleted it since."),
+    ("batch", "already_finished"): ("already_finished", "The batch is finished or cancelled."),
+    ("batch", "not_retryable"): ("not_retryable", "None of its lines has failed."),
+    ("batch", "still_receiving"): ("still_receiving", "The upload of the batch is under way."),
+    ("batch", "not_receiving"): ("not_receiving", "The batch was cancelled or deleted while its lines came."),
+    ("batch", "incomplete"): (
+        "upload_interrupted",
+        "Parts of it were lost on the way, so that the batch is cancelled.",
+    ),
 }
-"""Outcomes of commands that have an answer of their own: the code of the problem, and its detail."""
+"""Outcomes of commands, with what they are about, that have an answer of their own: its code and detail."""
 
 _VERSIONS: Final = frozenset({HttpVersion10, HttpVersion11})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
@@ -154,12 +172,10 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             problem = error
-        case NotCommitted(check_id=check_id):
-            place: dict[str, str] = {hdrs.LOCATION: f"/api/v1/checks/{check_id}"}
-            detail = f"It may be recorded by now, or be soon; check {check_id} tells."
-            problem = Problem("not_committed", detail, headers=place, extra={"id": str(check_id)})
-        case Refused(outcome=outcome):
-            problem = Problem(*REFUSALS.get(outcome, ("refused", f"It was refused ({outcome}).")))
+        case NotCommitted():
+            problem = _not_committed(error)
+        case Refused(outcome=outcome, about=about):
+            problem = Problem(*REFUSALS.get((about, outcome), ("refused", f"It was refused ({outcome}).")))
         case TooManyWaiting():
             problem = Problem("too_many_waiting", "No request more can wait here now; nothing was recorded.")
         case StoreUnavailable():
@@ -171,6 +187,18 @@ def problem_of(error: Exception) -> Problem:
             log.error("request failed", exc_info=error)
             problem = Problem("internal", "The log tells more, under the X-Request-Id of this answer.")
     return problem
+
+
+def _not_committed(error: NotCommitted) -> Problem:
+    """Where to look for what may be recorded all the same."""
+    if error.check_id is not None:
+        what, id_, place = "check", error.check_id, check_place(error.check_id)
+    elif error.batch_id is not None:
+        what, id_, place = "batch", error.batch_id, batch_place(error.batch_id)
+    else:
+        return Problem("not_committed", "It may be recorded by now, or be soon.")
+    detail = f"It may be recorded by now, or be soon; {what} {id_} tells."
+    return Problem("not_committed", detail, headers={hdrs.LOCATION: place}, extra={"id": str(id_)})
 
 
 def respond(problem: Problem) -> web.Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,22 +11,28 @@ from typing import Any, Final
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from yarl import URL
 
 from services.gateway import filters, formats, forms
 from services.gateway.answers import check_id_of
 from services.gateway.assets import Assets
+from services.gateway.batches.inputs import RETRIED
+from services.gateway.batches.retrying import Retrying, filter_to_retry
 from services.gateway.commands import Commands, Refused
+from services.gateway.filters import CheckFilter
 from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.handlers import Api
-from services.gateway.inputs import DEFAULT_WORDS
+from services.gateway.inputs import DEFAULT_WORDS, STATUSES
 from services.gateway.middlewares import TRACE, problem_of, read_body
 from services.gateway.problems import Problem
+from services.gateway.progress import segments
 from services.gateway.requests import check_request, list_request
 from services.gateway.sending import NotCommitted
 from services.gateway.store import READ_TIMEOUT_S, StoreUnavailable
 from services.gateway.views import CheckList
 from services.gateway.waiting import TooManyWaiting
 from shared.clock import WallClock
+from shared.errors import error_of
 from shared.messages import FINAL
 from shared.version import VERSION
 
@@ -34,6 +41,14 @@ SHOWN_WORDS: Final = 3
 """Words whose counts stand in the list; the rest is a number of more."""
 LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "cursor"})
 """What the list takes of its URL; others, such as those of mail programs, say nothing here."""
+_TOLD: Final = "retried"
+"""In the URL of a list that the form which retries all of it leads to: how many have begun anew, or the next."""
+_BY_AND_BY: Final = "more"
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_FILTERS: Final[tuple[Callable[..., Any], ...]] = (
+    *(formats.number, formats.size, formats.duration, formats.percent, formats.rate, formats.span),
+    *(formats.iso, formats.full_moment, segments),
+)
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _SHOWN_BY_THE_PAGE: Final = frozenset({"already_finished", "not_retryable"})
 """Refusals that need no words: somebody clicked on a button that is not there any more."""
@@ -62,9 +77,10 @@ def setup_templates(app: web.Application, assets: Assets, clock: WallClock) -> N
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    for function in (formats.number, formats.size, formats.duration, formats.iso, formats.full_moment):
+    for function in _FILTERS:
         environment.filters[function.__name__] = function
     environment.filters["moment"] = lambda value: formats.moment(value, clock())
+    environment.filters["sentence"] = lambda code: error_of(code).sentence
     environment.tests["web"] = formats.is_web
     environment.tests["final"] = FINAL.__contains__
     environment.globals |= {
@@ -85,15 +101,17 @@ def problem_page(request: web.Request, problem: Problem) -> web.Response:
 class Pages:
     """The handlers of the pages and what they need."""
 
-    def __init__(self, api: Api, commands: Commands) -> None:
+    def __init__(self, api: Api, commands: Commands, retrying: Retrying) -> None:
         self._api = api
         self._commands = commands
+        self._retrying = retrying
 
     def routes(self) -> list[web.RouteDef]:
         """Where each page is."""
         return [
             *(web.get(path, self.show_list) for path in ("/", "/tasks")),
             *(web.post(path, self.take_form) for path in ("/", "/tasks")),
+            web.post("/checks/retry", self.retry_all),
             web.get("/checks/{id}", self.show_check),
             web.post("/checks/{id}/cancel", self.cancel),
             web.post("/checks/{id}/retry", self.retry),
@@ -106,9 +124,7 @@ class Pages:
 
     async def take_form(self, request: web.Request) -> web.Response:
         """Submits what the form asks for and leads back to the list; what is wrong is shown beside the form."""
-        if request.content_type != _FORM_TYPE:
-            raise Problem("unsupported_media_type", f"The form is sent as {_FORM_TYPE}.")
-        values = forms.parse_form(await read_body(request))
+        values = await _read_form(request)
         try:
             asked = check_request(forms.check_fields(values))
             await self._commands.submit(asked, key=None, trace=request[TRACE])
@@ -133,20 +149,25 @@ class Pages:
         except StoreUnavailable as error:  # the form is still of use: what it submits waits in the queue
             problem = problem_of(error)
             status, headers = max(status, problem.kind.status), {**problem.all_headers(), **(headers or {})}
-        narrowed = [(name, value) for name, value in query if name != "cursor"]
-        here = request.rel_url.with_query(narrowed)
-        older = None if page is None or page.next_cursor is None else here.update_query(cursor=page.next_cursor)
         context = {
             "form": form,
             "page": page,
             "path": request.path,
-            "narrowed": narrowed,
-            "newest": str(here),
-            "older": None if older is None else str(older),
+            **_places(request, query, page),
             "is_first": asked.cursor is None,
             "is_live": page is not None and any(not check.is_final for check in page.items),
+            "status": asked.wanted.status or "",
+            "to_retry": _to_retry(asked.wanted, query),
+            "retried": _retried(request),
         }
         return render("list.html", request, context, status=status, headers=headers)
+
+    async def retry_all(self, request: web.Request) -> web.Response:
+        """Begins all failed or cancelled checks of a list anew, and leads back to it."""
+        filter_ = {name: value for name, value in (await _read_form(request)).items() if value}
+        retried = await self._retrying.retry(filter_to_retry(filter_.items(), {}), trace=request[TRACE])
+        told = str(retried.retried) if retried.finished else _BY_AND_BY
+        raise web.HTTPSeeOther(URL.build(path="/", query=filter_ | {_TOLD: told}))
 
     async def show_check(self, request: web.Request) -> web.Response:
         """One check with everything that is known of it."""
@@ -175,6 +196,42 @@ class Pages:
             if refused.outcome not in _SHOWN_BY_THE_PAGE:
                 raise
         raise web.HTTPSeeOther(f"/checks/{check_id}")
+
+
+async def _read_form(request: web.Request) -> dict[str, str]:
+    if request.content_type != _FORM_TYPE:
+        raise Problem("unsupported_media_type", f"The form is sent as {_FORM_TYPE}.")
+    return forms.parse_form(await read_body(request))
+
+
+def _to_retry(wanted: CheckFilter, query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The filter as the form that retries all of it sends it; empty where the list has others than that is for."""
+    if wanted.status not in RETRIED and (wanted.status is not None or wanted.error is None):
+        return []
+    return [(name, value) for name, value in query if name != "cursor"]
+
+
+def _retried(request: web.Request) -> int | str | None:
+    """How many checks have begun anew, where a form that asked for that has led here; or something else."""
+    told = request.query.get(_TOLD)
+    return int(told) if told is not None and _NUMBER.fullmatch(told) else told
+
+
+def _places(request: web.Request, query: Sequence[tuple[str, str]], page: CheckList | None) -> dict[str, Any]:
+    """What the list is narrowed down by, and where lists beside it are."""
+    filter_ = {name: value for name, value in query if name != "cursor"}
+    here = request.rel_url.with_query(filter_)
+    others = {name: value for name, value in filter_.items() if name != "status"}
+    return {
+        "narrowed": others.items(),
+        "is_narrowed": bool(filter_),
+        "newest": str(here),
+        "older": None if page is None or page.next_cursor is None else str(here.update_query(cursor=page.next_cursor)),
+        "views": [
+            (status, str(here.with_query(others | ({"status": status} if status else {}))))
+            for status in ("", *STATUSES)
+        ],
+    }
 
 
 def render(

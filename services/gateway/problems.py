@@ -67,20 +67,33 @@ _KINDS: Final = (
     ProblemKind(
         "already_finished",
         409,
-        "The check has ended already",
-        "A check that is done or failed can't be cancelled any more; it can be deleted.",
+        "It has ended already",
+        "What has ended by itself can't be cancelled any more; it can be deleted.",
     ),
     ProblemKind(
         "not_retryable",
         409,
-        "The check can't be run again",
-        "Only one that failed or was cancelled can; cancel an unfinished one first, or ask for a new check.",
+        "There is nothing to run again",
+        "Only checks that failed or were cancelled can be; cancel an unfinished one first, or ask for a new check.",
+    ),
+    ProblemKind(
+        "still_receiving",
+        409,
+        "The upload of the batch is under way",
+        "Wait for its answer; or cancel the batch, which ends the upload, or delete it.",
+    ),
+    ProblemKind(
+        "not_receiving",
+        409,
+        "The batch was given up while its lines came",
+        "Somebody cancelled or deleted it. Send it again if that was a mistake; its Idempotency-Key is free.",
     ),
     ProblemKind(
         "body_too_large",
         413,
         "The body is too large",
-        "The answer says how large it may be; whoever runs wordwatch can set WORDWATCH_MAX_JSON_BYTES.",
+        "The answer says how large it may be; whoever runs wordwatch can set WORDWATCH_MAX_JSON_BYTES and "
+        "WORDWATCH_MAX_UPLOAD_BYTES.",
     ),
     ProblemKind(
         "uri_too_long",
@@ -92,7 +105,8 @@ _KINDS: Final = (
         "unsupported_media_type",
         415,
         "The body is of a type that is not taken here",
-        "Send JSON with Content-Type: application/json, and forms URL-encoded; compress with gzip or deflate, or not.",
+        "Send JSON with Content-Type: application/json; the answer to an upload names what else is taken there. "
+        "Compress with gzip or deflate, or not.",
     ),
     ProblemKind(
         "unknown_host",
@@ -116,6 +130,18 @@ _KINDS: Final = (
         "Something in it is more than the database takes; simplify it.",
     ),
     ProblemKind(
+        "empty_batch",
+        422,
+        "The upload has no lines",
+        "Send at least one address. Blank lines, and the header of a CSV file, do not count.",
+    ),
+    ProblemKind(
+        "invalid_upload",
+        422,
+        "The file can't be read",
+        "Send a .csv, .txt or .ndjson file, or a .zip archive of such files, as an archiver makes it by itself.",
+    ),
+    ProblemKind(
         "headers_too_large",
         431,
         "The headers of the request are too large",
@@ -129,6 +155,14 @@ _KINDS: Final = (
         "It may be, or may still come to be, under the id given here: look there before asking again.",
         5,
     ),
+    ProblemKind(
+        "upload_interrupted",
+        503,
+        "The upload could not be completed",
+        "Nothing of it will be checked. Send it again, with the same Idempotency-Key if it had one.",
+        5,
+    ),
+    ProblemKind("too_many_uploads", 503, "Too many uploads are under way", "Try again when others have ended.", 10),
     ProblemKind("too_many_waiting", 503, "Too many requests are waiting", "Try again in a moment.", 2),
     ProblemKind(
         "too_many_connections",
@@ -181,7 +215,7 @@ class ProblemView(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[
             str,
             Meta(
-                description="With `not_committed`: id of the check that may be recorded all the same.",
+                description="With `not_committed`: id of the check or batch that may be recorded all the same.",
                 extra_json_schema={"format": "uuid"},
             ),
         ]

@@ -44,9 +44,10 @@ SET LOCAL enable_hashjoin = off
 
 # All that requests wait for, in one go: the states of checks ($1), and what became of commands ($2).
 WAITED_FOR: Final = """
-SELECT id, status, NULL AS outcome, NULL::uuid AS check_id FROM checks WHERE id = ANY ($1::uuid[])
+SELECT id, status, NULL AS outcome, NULL::uuid AS check_id, NULL::uuid AS batch_id
+FROM checks WHERE id = ANY ($1::uuid[])
 UNION ALL
-SELECT command_id, NULL, outcome, check_id FROM outcomes WHERE command_id = ANY ($2::uuid[])
+SELECT command_id, NULL, outcome, check_id, batch_id FROM outcomes WHERE command_id = ANY ($2::uuid[])
 """
 
 STATUSES: Final = """

@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from services.gateway.waiting import Ticket, Waiting
 from shared import topics
-from shared.messages import Command, CommandOutcome, FillBatch, SubmitCheck, encode
+from shared.messages import CancelBatch, CloseBatch, Command, CommandOutcome, FillBatch, SubmitCheck, encode
 from shared.nsq.errors import NsqError
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 GIVE_UP_S: Final = 5.0
 REPEAT_S: Final = 2.5
 _AFTER_ERROR_S: Final = 0.1
+_GO_ON: Final = (FillBatch, CloseBatch, CancelBatch)
+"""Commands of uploads that were let in, and those that give something up."""
 
 
 class Receipt(Protocol):
@@ -96,7 +98,7 @@ class Sender:
         kind, began_s, outcome = str(command.__struct_config__.tag), time.perf_counter(), None
         check_id, batch_id = getattr(command, "check_id", None), getattr(command, "batch_id", None)
         with (
-            self._waiting.interest(made, command.id) as ticket,
+            self._waiting.interest(made, command.id, goes_on=isinstance(command, _GO_ON)) as ticket,
             bound_contextvars(command=str(command.id), **_names(check_id, batch_id)),
         ):
             try:

@@ -154,7 +154,7 @@ class Store:
         return Found(
             {row["id"]: row["status"] for row in rows if row["outcome"] is None},
             [
-                CommandOutcome(id=row["id"], outcome=row["outcome"], check_id=row["check_id"])
+                CommandOutcome(id=row["id"], outcome=row["outcome"], check_id=row["check_id"], batch_id=row["batch_id"])
                 for row in rows
                 if row["outcome"]
             ],

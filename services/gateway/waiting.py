@@ -15,12 +15,17 @@ from uuid import UUID
 
 import structlog
 
+from shared.clock import MonotonicClock, monotonic_s
 from shared.messages import FINAL, CommandOutcome, Recorded, Status
 
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S: Final = 0.1
 MAX_WAITING: Final = 5_000
+MANY_COMMANDS: Final = 1_000
+"""So many commands may always wait: they are settled in about a second, or the recorder is being restarted."""
+PATIENCE_S: Final = 3.0
+"""More may as long as they are settled within this time, at the pace of late; who came in would else wait in vain."""
 
 
 class TooManyWaiting(Exception):
@@ -133,6 +138,31 @@ class Ticket:
         self._changed.set()
 
 
+class _Pace:
+    """How many commands were settled in the last whole second, or in this one if that is more already."""
+
+    def __init__(self, clock: MonotonicClock) -> None:
+        self._clock = clock
+        self._second = 0
+        self._counts = (0, 0)
+
+    def count(self) -> None:
+        """One more."""
+        before, now = self._turned()
+        self._counts = (before, now + 1)
+
+    def per_s(self) -> int:
+        """The pace."""
+        return max(self._turned())
+
+    def _turned(self) -> tuple[int, int]:
+        second = int(self._clock())
+        if second != self._second:
+            self._counts = (self._counts[1] if second == self._second + 1 else 0, 0)
+            self._second = second
+        return self._counts
+
+
 class Waiting:
     """All requests that wait in this process.
 
@@ -141,6 +171,7 @@ class Waiting:
         unavailable: what `look_up` raises when the database does not answer; it is then asked again.
         most: requests that may wait at once.
         look_every_s: pause between look-ups.
+        clock: tells the pace at which commands are settled.
     """
 
     def __init__(
@@ -150,6 +181,7 @@ class Waiting:
         unavailable: type[Exception],
         most: int = MAX_WAITING,
         look_every_s: float = LOOK_EVERY_S,
+        clock: MonotonicClock = monotonic_s,
     ) -> None:
         self._look_up = look_up
         self._unavailable = unavailable
@@ -160,18 +192,29 @@ class Waiting:
         self._somebody = asyncio.Event()
         self._stopping = False
         self._is_blind = False
+        self._commands = 0
+        self._pace = _Pace(clock)
 
     def __len__(self) -> int:
         return len(self._tickets)
 
     @contextmanager
-    def interest(self, check_id: UUID | None = None, command_id: UUID | None = None) -> Iterator[Ticket]:
+    def interest(
+        self, check_id: UUID | None = None, command_id: UUID | None = None, *, goes_on: bool = False
+    ) -> Iterator[Ticket]:
         """Registers interest for as long as the context lasts. To be entered before the command is sent.
+
+        Args:
+            check_id: the check.
+            command_id: the command.
+            goes_on: whether the command goes on with what was let in before, so that only `most` bounds it.
 
         Raises:
             TooManyWaiting: see there.
         """
         if len(self._tickets) >= self._most:
+            raise TooManyWaiting
+        if command_id is not None and not goes_on and self._commands >= self._most_commands():
             raise TooManyWaiting
         ticket = Ticket(check_id, command_id)
         ids = [one for one in (check_id, command_id) if one is not None]
@@ -181,14 +224,22 @@ class Waiting:
         if self._stopping:
             ticket.cut()
         self._somebody.set()
+        self._commands += command_id is not None
         try:
             yield ticket
         finally:
+            self._commands -= command_id is not None
+            if command_id is not None and ticket.is_settled:
+                self._pace.count()
             del self._tickets[ticket]
             for one in ids:
                 self._by_id[one].remove(ticket)
                 if not self._by_id[one]:
                     del self._by_id[one]
+
+    def _most_commands(self) -> float:
+        """How many commands may wait now: those that come in above it are told at once, not when it is too late."""
+        return max(MANY_COMMANDS, PATIENCE_S * self._pace.per_s())
 
     def hint(self, recorded: Recorded) -> None:
         """Takes a hint of the recorder."""

@@ -104,7 +104,7 @@ class Session:
         with contextlib.redirect_stdout(printed):
             code = compile("\n" * (block.line - 1) + self._here(block.text), block.page, "exec")
             exec(code, self._names)  # noqa: S102 - that is what it is for
-        assert printed.getvalue().splitlines() == _SAID.findall(block.text), block
+        assert printed.getvalue().splitlines() == _SAID.findall(block.text), f"{block}: {printed.getvalue()}"
 
     def _run_shell(self, block: Block) -> None:
         environ = {"PATH": os.environ["PATH"], "CURL_HOME": str(self._folder), "ID": self._id}

@@ -1,7 +1,9 @@
 """The pages in a real browser, with scripts and without them, as a person meets them."""
 
 import asyncio
+import csv
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, expect
+from playwright.async_api import Browser, FilePayload, Locator, Page, expect
 
 from services.gateway.formats import NOT_KNOWN
 from tests.acceptance.browsing import DESK, PHONE, WAIT_MS, look, visit
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.pages import PageServer, Request, answer, page_server
+from tests.integration.servers import eventually
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="module")]
 
@@ -65,7 +68,13 @@ async def web() -> AsyncIterator[Web]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def empty(stack: Fleet) -> Fleet:
-    """The stack, without any check of an earlier test."""
+    """The stack, without any batch and any check of an earlier test."""
+    async with stack.api.get("/api/v1/batches", params={"limit": "500"}) as found:
+        batches = (await found.json())["items"]
+    for batch in batches:
+        async with stack.api.delete(f"/api/v1/batches/{batch['id']}") as gone:
+            assert gone.status == 204
+    await eventually(lambda: no_check_of_a_batch(stack), what="the batches' checks are gone")
     for check in await checks(stack):
         async with stack.api.delete(f"/api/v1/checks/{check['id']}") as gone:
             assert gone.status == 204
@@ -80,6 +89,10 @@ async def checks(stack: Fleet) -> list[dict[str, object]]:
     async with stack.api.get("/api/v1/checks", params={"limit": "500"}) as found:
         items: list[dict[str, object]] = (await found.json())["items"]
         return items
+
+
+async def no_check_of_a_batch(stack: Fleet) -> bool:
+    return all(check["batch_id"] is None for check in await checks(stack))
 
 
 async def ask(page: Page, address: str, words: str = "") -> None:
@@ -182,6 +195,76 @@ async def test_a_check_is_cancelled_begun_anew_and_deleted(
     assert await checks(empty) == []
 
 
+def lines_of(web: Web) -> list[str]:
+    """200 lines: one waits at the gate, 20 fail, 5 are there already, and 4 are no address."""
+    articles = [web.url(f"/article?{n}") for n in range(170)]
+    failing = [web.url(f"/gone?{n}") for n in range(20)]
+    return [*articles, *failing, web.url("/slow"), *articles[:5], *(f"ftp://example.org/{n}" for n in range(4))]
+
+
+@WITH_AND_WITHOUT_SCRIPTS
+async def test_a_batch_from_its_upload_to_its_results(
+    browser: Browser, empty: Fleet, web: Web, *, javascript: bool
+) -> None:
+    async with visit(browser, url_of(empty), javascript=javascript, accept_downloads=True) as page:
+        await page.goto("/")
+        await page.get_by_role("link", name="Batches").click()
+        table = "url,label\n" + "".join(f"{address},a page\n" for address in lines_of(web))
+        file = FilePayload(name="pages.csv", mimeType="text/csv", buffer=table.encode())
+        await page.get_by_label("A file of many addresses").set_input_files(file)
+        await page.get_by_role("button", name="Upload").click()
+        await expect(page).to_have_url(re.compile("/batches/[0-9a-f-]{36}$"))
+        await page.evaluate("window.untouched = true")
+        bar, status = page.get_by_role("progressbar"), page.locator(".summary .status")
+        await in_the_end(page, page.locator(".sum b"), "99.5 %", javascript=javascript)
+        await expect(bar).to_have_attribute("aria-valuetext", "99.5 % in a final state")
+        assert await page.evaluate("window.untouched === true") or not javascript
+
+        await page.get_by_role("button", name="Pause").click()
+        await expect(status).to_have_text("paused")
+        await page.get_by_role("button", name="Resume").click()
+        await expect(status).to_have_text("running")
+        web.gate.set()
+        await in_the_end(page, status, "finished", javascript=javascript)
+        sums = page.get_by_role("navigation", name="Lines by state")
+        counts = "all 200 queued 0 running 0 done 171 failed 20 cancelled 0 duplicates 5 invalid 4"
+        await expect(sums).to_have_text(re.compile(counts.replace(" ", r"\s+")))
+
+        await sums.get_by_role("link", name="failed").click()
+        rows = page.get_by_role("table").locator("tbody tr")
+        await expect(rows).to_have_count(20)
+        await expect(rows.filter(has_text="The server answered, but not with the page")).to_have_count(20)
+        web.pages.routes["/gone"] = answer(ARTICLE)
+        await page.get_by_role("button", name="Retry 20 failed lines").click()
+        await in_the_end(page, sums, "done 191", javascript=javascript)
+        await in_the_end(page, status, "finished", javascript=javascript)
+
+        async with page.expect_download() as downloading:
+            await page.get_by_role("link", name="CSV", exact=True).click()
+        results = list(csv.DictReader((await (await downloading.value).path()).read_text("utf-8-sig").splitlines()))
+        assert [int(row["line"]) for row in results] == list(range(2, 202))
+        assert Counter(row["state"] for row in results) == {"done": 191, "duplicate": 5, "invalid": 4}
+
+        await page.get_by_text("Delete", exact=True).click()
+        await page.get_by_role("button", name="Delete for good").click()
+        await expect(page.get_by_text("Nothing has been uploaded yet")).to_be_visible()
+
+
+async def test_what_is_wrong_with_an_upload_stands_beside_its_form(browser: Browser, empty: Fleet) -> None:
+    async with visit(browser, url_of(empty), errors=(422,)) as page:
+        await page.goto("/batches")
+        await page.get_by_label("Or the addresses themselves").fill("example.org")
+        file = FilePayload(name="notes.docx", mimeType="application/octet-stream", buffer=b"PK")
+        await page.get_by_label("A file of many addresses").set_input_files(file)
+        await page.get_by_role("button", name="Upload").click()
+        chosen = page.get_by_label("A file of many addresses")
+        await expect(chosen).to_have_attribute("aria-invalid", "true")
+        await expect(chosen).to_have_accessible_description(re.compile(".csv, .txt, .ndjson or .zip"))
+        await expect(page.get_by_label("Or the addresses themselves")).to_have_value("example.org")
+        await page.get_by_role("button", name="Upload").click()
+        await expect(page).to_have_url(re.compile("/batches/"))
+
+
 async def test_the_keyboard_is_enough(browser: Browser, empty: Fleet, web: Web) -> None:
     async with visit(browser, url_of(empty)) as page:
         await page.goto("/")
@@ -238,6 +321,8 @@ async def test_every_page_can_be_read(
     }
     paths = {"list": "/", "problems": "/docs/problems", "nowhere": "/nowhere"}
     paths |= {name: f"/checks/{check_id}" for name, check_id in pages.items()}
+    batch = await upload(empty, [*lines_of(web)[::10], address, "ftp://example.org/" + "no-check" * 40])
+    paths |= {"batches": "/batches", "batch": f"/batches/{batch}", "dead-letters": "/?status=failed"}
     kind = "phone" if window is PHONE else "desk"
     async with visit(browser, url_of(empty), errors=(404, 422), viewport=window) as page:
         for name, path in paths.items():
@@ -256,3 +341,20 @@ async def submit(stack: Fleet, address: str, *, wait_s: int = 20, **more: object
     async with stack.api.post("/api/v1/checks", json={"url": address, **more}, headers=headers) as done:
         assert done.status == (200 if wait_s else 202), await done.text()
         return str((await done.json())["id"])
+
+
+async def upload(stack: Fleet, lines: list[str]) -> str:
+    """Uploads a batch whose lines are all looked at but for those that wait; returns its id."""
+    body, query = "\n".join(lines), {"label": "a label", "words": "python;蛇"}
+    headers = {"Content-Type": "text/plain"}
+    async with stack.api.post("/api/v1/batches", data=body.encode(), params=query, headers=headers) as taken:
+        assert taken.status == 202, await taken.text()
+        batch_id = str((await taken.json())["id"])
+
+    async def has_some() -> bool:
+        async with stack.api.get(f"/api/v1/batches/{batch_id}") as found:
+            batch = await found.json()
+        return bool(batch["done"] and batch["failed"])
+
+    await eventually(has_some, what="some lines are done, and some have failed")
+    return batch_id

@@ -20,6 +20,7 @@ from tests.integration.servers import free_port
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 PAGES = "127.0.1.0/24,127.0.2.0/24"
 CHECKS = "/api/v1/checks"
+BATCHES = "/api/v1/batches"
 SEEN = {
     f"POST {CHECKS}": {200, 202, 400, 415, 422},
     f"GET {CHECKS}": {200, 422},
@@ -28,6 +29,17 @@ SEEN = {
     f"GET {CHECKS}/{{id}}/attempts": {200, 404},
     f"POST {CHECKS}/{{id}}/cancel": {404, 409},
     f"POST {CHECKS}/{{id}}/retry": {202, 404, 409},
+    f"POST {CHECKS}/retry": {202, 422},
+    f"POST {BATCHES}": {202, 415, 422},
+    f"GET {BATCHES}": {200, 422},
+    f"GET {BATCHES}/{{id}}": {200, 404},
+    f"DELETE {BATCHES}/{{id}}": {204, 404},
+    f"GET {BATCHES}/{{id}}/lines": {200, 404},
+    f"GET {BATCHES}/{{id}}/export": {200, 404},
+    f"POST {BATCHES}/{{id}}/pause": {404},
+    f"POST {BATCHES}/{{id}}/resume": {404},
+    f"POST {BATCHES}/{{id}}/cancel": {404},
+    f"POST {BATCHES}/{{id}}/retry": {404, 409},
     "GET /api/v1/stats": {200},
     "GET /api/v1/version": {200},
     "GET /api/v1/openapi.json": {200},

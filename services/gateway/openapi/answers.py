@@ -26,8 +26,8 @@ HEADERS: Final[Mapping[str, dict[str, Any]]] = {
         "schema": {"type": "string", "pattern": f"^[!-~]{{1,{MAX_REQUEST_ID_CHARS}}}$"},
     },
     "Location": {
-        "description": "Where the check is.",
-        "schema": {"type": "string", "pattern": "^/api/v1/checks/[0-9a-f-]{36}$"},
+        "description": "Where the check or the batch is.",
+        "schema": {"type": "string", "pattern": "^/api/v1/(checks|batches)/[0-9a-f-]{36}$"},
     },
     "Preference-Applied": {
         "description": "`wait=` and the seconds that were granted, where some were asked for (RFC 7240).",
@@ -36,6 +36,11 @@ HEADERS: Final[Mapping[str, dict[str, Any]]] = {
     "Retry-After": {
         "description": "Seconds after which it makes sense to try again.",
         "schema": {"type": "integer", "minimum": 1},
+    },
+    "Content-Disposition": {
+        "description": "A name for the file (RFC 6266).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^attachment; filename="},
     },
     "Link": {"description": "Where to go on (RFC 8288).", "schema": {"type": "string"}},
     "ETag": {"description": "Names this very content.", "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'}},
@@ -58,6 +63,7 @@ class Answer:
         status: of HTTP.
         description: when it is given, and what it means.
         of: type of its JSON; None where it has no body, and `Any` of an object that is described elsewhere.
+        texts: media types in which it has a body that is no single JSON value.
         headers: names in `HEADERS`, besides those of every answer.
         examples: by their names.
         links: OpenAPI's Link Objects, by their names.
@@ -66,6 +72,7 @@ class Answer:
     status: int
     description: str
     of: Any = None
+    texts: Sequence[str] = ()
     headers: Sequence[str] = ()
     examples: Mapping[str, Any] = field(default_factory=dict)
     links: Mapping[str, Any] = field(default_factory=dict)
@@ -79,6 +86,8 @@ class Answer:
             if self.examples:
                 media["examples"] = {name: {"value": value} for name, value in self.examples.items()}
             found["content"] = {JSON: media}
+        if self.texts:
+            found["content"] = {name: {"schema": {"type": "string"}} for name in self.texts}
         if self.links:
             found["links"] = dict(self.links)
         return found

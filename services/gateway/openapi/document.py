@@ -43,6 +43,7 @@ def make() -> dict[str, Any]:
         "servers": [{"url": "/", "description": "This gateway."}],
         "tags": [
             {"name": "Checks", "description": "Count words on a page once."},
+            {"name": "Batches", "description": "Count words on many pages, with every line accounted for."},
             {"name": "Service", "description": "The state of wordwatch itself."},
         ],
         "paths": paths,

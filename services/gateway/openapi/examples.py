@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from services.gateway.batches.views import BatchList, BatchView, LineList, LineView, RetriedView
 from services.gateway.stats import (
     ChecksStats,
     DueStats,
@@ -28,6 +29,7 @@ from services.gateway.views import (
     VersionView,
 )
 from shared.errors import error_of
+from shared.ids import batch_id
 from shared.version import RULE_VERSION, VERSION
 
 _ID: Final = UUID("01a1fdbd-8d7a-7129-ade8-71f848e070aa")
@@ -162,3 +164,72 @@ STATS: Final = _written(
         hosts=[HostStats(host="example.org", queued=40, leased=2, oldest_due_s=0.7, paused_until=None)],
     )
 )
+
+NEW_BATCH: Final = {
+    "words": ["python", "open source"],
+    "label": "member sites",
+    "items": [{"url": "example.org/about"}, {"url": "example.net", "words": ["python"]}],
+}
+NDJSON: Final = '{"url": "example.org/about"}\n{"url": "example.net", "words": ["python"]}\n'
+CSV: Final = "url,words\nexample.org/about,\nexample.net,python;open source\n"
+TEXT: Final = "example.org/about\nexample.net\n"
+_RUNNING_BATCH: Final = BatchView(
+    id=batch_id(_ID),
+    label="member sites",
+    status="running",
+    reason=None,
+    total=1_000,
+    queued=10,
+    running=4,
+    done=950,
+    failed=20,
+    cancelled=0,
+    duplicates=9,
+    invalid=7,
+    percent=98.6,
+    rate_per_s=210.4,
+    eta_s=1,
+    created_at=_CREATED,
+    finished_at=None,
+    errors_by_code={"http_error": 12, "dns_not_found": 8},
+    word_totals={"python": 8_812},
+)
+_FINISHED_BATCH: Final = msgspec.structs.replace(
+    _RUNNING_BATCH,
+    status="finished",
+    queued=0,
+    running=0,
+    done=964,
+    percent=100.0,
+    rate_per_s=None,
+    eta_s=None,
+    finished_at=_FINISHED,
+)
+RUNNING_BATCH: Final = _written(_RUNNING_BATCH)
+FINISHED_BATCH: Final = _written(_FINISHED_BATCH)
+BATCHES: Final = _written(BatchList(items=[_FINISHED_BATCH], next_cursor=None))
+LINES: Final = _written(
+    LineList(
+        items=[
+            LineView(line=2, text="example.org/about", state="done", reason=None, check_id=_ID, file=None),
+            LineView(
+                line=3,
+                text="http://EXAMPLE.org/about",
+                state="duplicate",
+                reason="Asks for the same as line 2.",
+                check_id=_ID,
+                file=None,
+            ),
+            LineView(
+                line=5,
+                text="mailto:info@example.org",
+                state="invalid",
+                reason="The address begins with another scheme than http or https.",
+                check_id=None,
+                file=None,
+            ),
+        ],
+        next_cursor=None,
+    )
+)
+RETRIED: Final = _written(RetriedView(id=_ID, retried=12, finished=True))

@@ -1,89 +1,19 @@
-"""Every operation of the API: what it takes, and with what it can answer."""
+"""Every operation of the API."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from services.gateway.answers import API, CHECKS
 from services.gateway.inputs import CheckInput, ListInput
-from services.gateway.openapi import examples, parameters, schemas
-from services.gateway.openapi.answers import JSON, Answer, problems
+from services.gateway.openapi import batch_operations, examples
+from services.gateway.openapi.answers import Answer
+from services.gateway.openapi.operation import OF_CHANGES, OF_READING, Body, Operation, with_id
 from services.gateway.stats import Stats
 from services.gateway.views import AttemptList, CheckList, CheckView, VersionView
 
-OF_ALL: Final = (
-    "bad_request",
-    "cross_site_request",
-    "request_timeout",
-    "uri_too_long",
-    "unknown_host",
-    "invalid_request",
-    "headers_too_large",
-    "internal",
-    "too_many_connections",
-)
-"""Problems that any request can end with. What nobody takes as a parameter is refused everywhere."""
-OF_BODIES: Final = ("invalid_json", "body_too_large", "unsupported_media_type")
-OF_READING: Final = ("database_unavailable",)
-OF_CHANGES: Final = (*OF_BODIES, "refused", "not_committed", "too_many_waiting")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One operation.
-
-    Attributes:
-        id: stable name, for programs that are made of the document.
-        tag: what it belongs to.
-        summary: in a few words.
-        description: what else is to be known.
-        parameters: names of those in `parameters.components`, in this order.
-        query: type whose fields are the query parameters.
-        body: type of the body, which then has to be there.
-        answers: to a request that was done.
-        problems: codes of what can go wrong, besides what can everywhere.
-    """
-
-    method: Literal["get", "post", "delete"]
-    path: str
-    id: str
-    tag: Literal["Checks", "Service"]
-    summary: str
-    description: str
-    parameters: Sequence[str] = ()
-    query: type | None = None
-    body: type | None = None
-    answers: Sequence[Answer]
-    problems: Iterable[str] = ()
-
-    def described(self) -> dict[str, Any]:
-        """Its Operation Object."""
-        found: dict[str, Any] = {
-            "operationId": self.id,
-            "tags": [self.tag],
-            "summary": self.summary,
-            "description": self.description,
-            "parameters": [parameters.ref(name) for name in (*self.parameters, "X-Request-Id")],
-        }
-        if self.query is not None:
-            found["parameters"] = parameters.of_query(self.query) + found["parameters"]
-        if self.body is not None:
-            shown = {"shortest": examples.SHORTEST_NEW_CHECK, "usual": examples.NEW_CHECK}
-            media = {"schema": schemas.ref(self.body), "examples": {n: {"value": each} for n, each in shown.items()}}
-            found["requestBody"] = {"required": True, "content": {JSON: media}}
-        done = {str(answer.status): answer.described() for answer in self.answers}
-        found["responses"] = done | problems([*OF_ALL, *self.problems])
-        return found
-
-
-def _with_id(operation: str, place: str) -> dict[str, Any]:
-    return {"operationId": operation, "parameters": {"id": f"$response.body#/{place}"}}
-
-
 _TO_ITS_PARTS: Final = {
-    name: _with_id(name, "id") for name in ("getCheck", "listAttempts", "cancelCheck", "retryCheck", "deleteCheck")
+    name: with_id(name, "id") for name in ("getCheck", "listAttempts", "cancelCheck", "retryCheck", "deleteCheck")
 }
 _SUBMITTED: Final = ("Location", "Preference-Applied")
 
@@ -101,7 +31,7 @@ OPERATIONS: Final = (
             "when they mean the same, with the defaults applied; `Prefer` is not part of that."
         ),
         parameters=("Prefer", "Idempotency-Key"),
-        body=CheckInput,
+        bodies=(Body(of=CheckInput, examples={"shortest": examples.SHORTEST_NEW_CHECK, "usual": examples.NEW_CHECK}),),
         answers=(
             Answer(
                 status=200,
@@ -144,7 +74,7 @@ OPERATIONS: Final = (
                 examples={"last page": examples.LIST},
                 links={
                     "nextPage": {"operationId": "listChecks", "parameters": {"cursor": "$response.body#/next_cursor"}},
-                    "newest": _with_id("getCheck", "items/0/id"),
+                    "newest": with_id("getCheck", "items/0/id"),
                 },
             ),
         ),
@@ -246,6 +176,7 @@ OPERATIONS: Final = (
         ),
         problems=(*OF_CHANGES, "not_found", "not_retryable"),
     ),
+    *batch_operations.OPERATIONS,
     Operation(
         method="get",
         path=f"{API}/stats",

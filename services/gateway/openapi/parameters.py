@@ -20,9 +20,10 @@ _HEADERS: Final[dict[str, Any]] = {
 
 def components() -> dict[str, Parameter]:
     """Those that several operations take, by name."""
-    id_ = schemas.of_value(UUID) | {"description": "Id of the check."}
+    id_ = schemas.of_value(UUID)
     return {
-        "id": _parameter("id", "path", id_),
+        "id": _parameter("id", "path", id_ | {"description": "Id of the check."}),
+        "batchId": _parameter("id", "path", id_ | {"description": "Id of the batch."}),
         **{name: _parameter(name, "header", schemas.of_value(type_)) for name, type_ in _HEADERS.items()},
     }
 

@@ -7,6 +7,15 @@ from typing import Any, Final
 
 import msgspec
 
+from services.gateway.batches.inputs import (
+    BATCH_STATUSES,
+    EXPORT_FORMATS,
+    LINE_STATES,
+    RETRIED,
+    BatchInput,
+    RetryInput,
+)
+from services.gateway.batches.views import BatchList, BatchView, LineList, RetriedView
 from services.gateway.inputs import SCOPES, STATUSES, CheckInput
 from services.gateway.problems import ProblemView
 from services.gateway.stats import Stats
@@ -15,9 +24,18 @@ from services.gateway.views import AttemptList, CheckList, CheckView, VersionVie
 Schema = dict[str, Any]
 
 PLACE: Final = "#/components/schemas/"
-TYPES: Final = (CheckInput, CheckView, CheckList, AttemptList, Stats, VersionView, ProblemView)
+TYPES: Final = (
+    *(CheckInput, CheckView, CheckList, AttemptList, RetryInput, RetriedView),
+    *(BatchInput, BatchView, BatchList, LineList),
+    *(Stats, VersionView, ProblemView),
+)
 NAMES: Final = {
     "CheckInput": "NewCheck",
+    "BatchInput": "NewBatch",
+    "BatchView": "Batch",
+    "LineView": "Line",
+    "RetryInput": "RetriedChecks",
+    "RetriedView": "Retry",
     "CheckView": "Check",
     "AttemptView": "Attempt",
     "ErrorView": "NoCount",
@@ -26,7 +44,8 @@ NAMES: Final = {
     "ProblemView": "Problem",
 }
 """What callers call some types; others go by their own names."""
-_ORDERS: Final = {frozenset(values): list(values) for values in (SCOPES, STATUSES)}
+_OF_BATCHES: Final[tuple[tuple[str, ...], ...]] = (BATCH_STATUSES, LINE_STATES, EXPORT_FORMATS, RETRIED)
+_ORDERS: Final = {frozenset(values): list(values) for values in (SCOPES, STATUSES, *_OF_BATCHES)}
 
 
 def components() -> dict[str, Schema]:

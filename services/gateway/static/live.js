@@ -2,6 +2,13 @@
 const FIRST_MS = 700;
 const SLOWEST_MS = 5000;
 
+// How to find an element again in a fresh copy of the page.
+function placeOf(element) {
+  if (element.localName === "summary") return `#${CSS.escape(element.parentElement.id)} > summary`;
+  const name = ["href", "formaction"].find((one) => element.hasAttribute(one));
+  return name && `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+}
+
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
@@ -9,11 +16,11 @@ async function refresh() {
   const [old, fresh] = [document.getElementById("live"), page.getElementById("live")];
   if (fresh && old.innerHTML !== fresh.innerHTML) {
     const active = old.contains(document.activeElement) ? document.activeElement : null;
-    const name = ["href", "formaction"].find((one) => active?.hasAttribute(one));
-    const unfolded = old.querySelector("details")?.open;
+    const place = active && placeOf(active);
+    const unfolded = [...old.querySelectorAll("details[open]")].map((one) => one.id);
     old.replaceWith(document.adoptNode(fresh));
-    if (unfolded) fresh.querySelector("details")?.setAttribute("open", "");
-    if (name) fresh.querySelector(`[${name}="${CSS.escape(active.getAttribute(name))}"]`)?.focus({ preventScroll: true });
+    for (const one of fresh.querySelectorAll("details")) one.open ||= unfolded.includes(one.id);
+    if (place) fresh.querySelector(place)?.focus({ preventScroll: true });
     document.title = page.title;
   }
 }

@@ -14,6 +14,7 @@ from services.gateway.uploads.records import Defaults
 
 NAMES: Final = ("words", "scope", "whole_word", "case_sensitive", "label")
 _BOOLEANS: Final = {"true": True, "false": False}
+_FLAGS: Final = frozenset({"whole_word", "case_sensitive"})
 _WORD_END: Final = re.compile(r"[;\r\n]")
 
 
@@ -37,6 +38,23 @@ def of_query(pairs: Iterable[tuple[str, str]]) -> Options:
         Problem: `invalid_request` with every invalid or unknown parameter.
     """
     return _of_pairs(pairs, "query parameter")
+
+
+def fields_of_query(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Options given as query parameters, as the fields of a JSON object that say the same.
+
+    Raises:
+        Problem: as `of_query`.
+    """
+    given = list(pairs)
+    of_query(given)
+    fields: dict[str, Any] = {}
+    for name, value in given:
+        if name == "words":
+            fields.setdefault(name, []).extend(split_words(value))
+        else:
+            fields[name] = _BOOLEANS.get(value, value) if name in _FLAGS else value
+    return fields
 
 
 def of_form(pairs: Iterable[tuple[str, str]]) -> Options:
@@ -74,7 +92,7 @@ def _of_pairs(pairs: Iterable[tuple[str, str]], what: str) -> Options:
             continue
         if name in values:
             fields.errors.append(FieldError(f"/{name}", "Is given more than once."))
-        values[name] = _BOOLEANS.get(value, value) if name in {"whole_word", "case_sensitive"} else value
+        values[name] = _BOOLEANS.get(value, value) if name in _FLAGS else value
     return _read(fields, what, NAMES)
 
 

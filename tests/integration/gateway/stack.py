@@ -230,9 +230,15 @@ async def _as_described(request: aiohttp.ClientRequest, handler: aiohttp.ClientH
     answer = await handler(request)
     if request.url.path.startswith("/api/v1/"):
         body = await answer.read()
-        decoded = json.loads(body) if body else None
+        decoded = _decoded(answer.content_type, body)
         described.check_answer(request.method, request.url.path, answer.status, answer.headers, decoded)
     return answer
+
+
+def _decoded(content_type: str, body: bytes) -> Any:
+    if not body:
+        return None
+    return json.loads(body) if content_type.endswith("json") and "x-" not in content_type else body.decode()
 
 
 @asynccontextmanager

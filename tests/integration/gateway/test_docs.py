@@ -103,7 +103,7 @@ async def test_each_code_has_a_page_that_says_what_it_means_and_what_to_do(stack
 async def test_the_page_of_a_problem_names_the_requests_that_are_answered_with_it(stack: Stack) -> None:
     async with stack.http.get("/docs/problems/not_retryable", headers=JSON) as answer:
         (meaning,) = (await answer.json())["meanings"]
-    assert meaning["operations"] == ["POST /api/v1/checks/{id}/retry"]
+    assert meaning["operations"] == ["POST /api/v1/checks/{id}/retry", "POST /api/v1/batches/{id}/retry"]
     async with stack.http.get("/docs/problems/not_retryable") as answer:
         assert 'href="/docs#/Checks/retryCheck"' in await answer.text()
     async with stack.http.get("/docs/problems/internal", headers=JSON) as answer:

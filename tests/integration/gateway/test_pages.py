@@ -1,5 +1,6 @@
 """The web pages, as a browser without scripts sees them."""
 
+import asyncio
 import html
 import io
 import re
@@ -66,6 +67,17 @@ async def test_what_is_wrong_stands_beside_the_form_which_is_kept(stack: Stack) 
     assert re.search(r'value="source" checked', page)
     assert 'aria-describedby="address-wrong"' in page
     assert (await stack.get(CHECKS))["items"] == []
+
+
+async def test_what_was_refused_leaves_the_form_as_it_was(door: Stack) -> None:
+    form = {"address": "example.org", "label": "kept"}
+    taking = asyncio.create_task(door.outcome_of_next_command("refused"))
+    async with door.http.post("/", data=form, headers=BROWSER) as answer:
+        assert answer.status == 422
+        page = await answer.text()
+    await taking
+    assert "The request could not be stored." in _text(page)
+    assert 'value="kept"' in page
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,42 @@ def test_full_forms() -> None:
 )
 def test_is_web(url: str, expected: bool) -> None:
     assert formats.is_web(url) is expected
+
+
+@pytest.mark.parametrize(("value", "shown"), [(0.0, "0 %"), (98.6, "98.6 %"), (99.9, "99.9 %"), (100.0, "100 %")])
+def test_percent(value: float, shown: str) -> None:
+    assert formats.percent(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("per_s", "shown"),
+    [
+        (1_210.4, "1,210 a second"),
+        (9.97, "10 a second"),
+        (2.25, "2.2 a second"),
+        (1.0, "1 a second"),
+        (0.5, "30 a minute"),
+        (0.02, "1.2 a minute"),
+        (0.01, "36 an hour"),
+    ],
+)
+def test_rate(per_s: float, shown: str) -> None:
+    assert formats.rate(per_s) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "1 second"),
+        (1, "1 second"),
+        (99, "99 seconds"),
+        (100, "2 minutes"),
+        (5_400, "90 minutes"),
+        (7_200, "2 hours"),
+        (47 * 3600, "47 hours"),
+        (48 * 3600, "2 days"),
+        (100_000_000, "1,157 days"),
+    ],
+)
+def test_span(seconds: int, shown: str) -> None:
+    assert formats.span(seconds) == shown

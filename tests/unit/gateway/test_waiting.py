@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import Sequence
-from uuid import UUID
+from contextlib import ExitStack
+from uuid import UUID, uuid4
 
 import pytest
 
-from services.gateway.waiting import Found, TooManyWaiting, Waiting
+from services.gateway.waiting import MANY_COMMANDS, MAX_WAITING, Found, TooManyWaiting, Waiting
 from shared.ids import new_id
 from shared.messages import ChangedCheck, CommandOutcome, Recorded, Status
 
@@ -218,3 +219,47 @@ async def test_a_stop_ends_the_waiting_for_final_states_but_not_for_commands(dat
             await _in_time(asyncio.create_task(after.final()))
         assert not settled.done()
         settled.cancel()
+
+
+def test_commands_that_would_wait_in_vain_are_refused_at_once() -> None:
+    now_s = 100.0
+    waiting = Waiting(_nothing, unavailable=LookupError, clock=lambda: now_s)
+    with ExitStack() as stack:
+        for _ in range(MANY_COMMANDS):
+            stack.enter_context(waiting.interest(None, uuid4()))
+        with pytest.raises(TooManyWaiting):
+            stack.enter_context(waiting.interest(None, uuid4()))
+        stack.enter_context(waiting.interest(None, uuid4(), goes_on=True))
+        stack.enter_context(waiting.interest(uuid4()))  # waits for a check, which takes as long as it takes
+
+
+def test_the_faster_commands_are_settled_the_more_may_wait() -> None:
+    now_s = 100.0
+    waiting = Waiting(_nothing, unavailable=LookupError, clock=lambda: now_s)
+
+    def settle(number: int) -> None:
+        for _ in range(number):
+            command = uuid4()
+            with waiting.interest(None, command):
+                waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="applied"),)))
+
+    def let_in() -> int:
+        with ExitStack() as stack:
+            for number in range(MAX_WAITING):
+                try:
+                    stack.enter_context(waiting.interest(None, uuid4()))
+                except TooManyWaiting:
+                    return number
+        return MAX_WAITING
+
+    settle(1_000)
+    assert let_in() == 3_000
+    now_s += 1
+    assert let_in() == 3_000  # this second has only begun
+    settle(10)
+    now_s += 1
+    assert let_in() == MANY_COMMANDS
+
+
+async def _nothing(_checks: Sequence[UUID], _commands: Sequence[UUID]) -> Found:
+    return Found({}, ())

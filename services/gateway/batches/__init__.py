@@ -1,0 +1,1 @@
+"""Batches: uploads, what became of them, and the changes that callers can ask for."""
