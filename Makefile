@@ -8,6 +8,8 @@ SHELL := /bin/sh
 PYTHON ?= python3
 # Which process's logs to follow; empty: all.
 service ?=
+# Of `make chaos`: short, medium or long.
+form ?= long
 
 # Three at a time on two processors: most tests wait for something. Those of one file share what they start.
 SIDE_BY_SIDE = -n 3 --dist loadfile
@@ -23,7 +25,7 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo lab scale ps logs stop test test-long verify-compose lint format messages errors lock clean
+.PHONY: help run demo lab scale ps logs stop test test-long chaos verify-compose lint format messages errors lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -55,6 +57,9 @@ test: lint ## Everything that CI runs: lint, types, all tests
 
 test-long: ## What takes too long for every time: more kills, longer outages
 	@exec $(DEV) -m pytest -m long
+
+chaos: ## Half an hour of kills, stops and restarts under 10,000 checks, each accounted for; shorter: make chaos form=medium
+	@exec $(DEV) -m tests.chaos "$(form)"
 
 verify-compose: ## With Docker: build, scale and crash every container of a stack of its own, and account for every check
 	@exec "$(PYTHON)" -m deploy.compose.verify

@@ -31,7 +31,9 @@ async def lines(count: int, hosts: int) -> AsyncIterator[bytes]:
 
 def memory(stack: Fleet) -> str:
     """The peak of each service."""
-    return ", ".join(f"{service.name} {peak_mb(service.pid):.0f} MB" for service in stack.services)
+    return ", ".join(
+        f"{service.name} {peak_mb(service.pid):.0f} MB" for service in stack.services if service.is_running
+    )
 
 
 async def measure(count: int, hosts: int) -> None:

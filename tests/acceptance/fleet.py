@@ -350,12 +350,14 @@ async def fleet(
     postgres_data: Path | None = None,
     postgres_settings: Mapping[str, str] = _POSTGRES,
     password: str = "",
+    logs: Path | None = None,
     **settings: Any,
 ) -> AsyncIterator[Fleet]:
     """Starts everything and waits until all of it is ready.
 
     Args:
         postgres_data: where PostgreSQL's data are to be; not there yet.
+        logs: a folder for the logs of all services; None: the end of each is printed when it is over.
         postgres_settings: of the server, by name.
         password: what stands in the URL of the database.
         settings: of all services, as in `shared.settings` (`lease_s=20`, `fetch_timeout_s=5`, …).
@@ -386,8 +388,15 @@ async def fleet(
             yield all_
         finally:
             await asyncio.gather(*(service.kill() for service in all_.services))
-            for service in all_.services:  # shown when the test fails
-                print(f"--- {service.name}\n{service.log[-3000:]}")
+            _show_or_keep(all_.services, logs)
+
+
+def _show_or_keep(services: Sequence[Service], logs: Path | None) -> None:
+    for service in services:
+        if logs is None:
+            print(f"--- {service.name}\n{service.log[-3000:]}")  # shown when the test fails
+        elif service.log_path.exists():
+            shutil.copy(service.log_path, logs)
 
 
 def _service(kind: str, number: int, all_: Fleet) -> Service:

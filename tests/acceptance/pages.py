@@ -1,6 +1,8 @@
 """Pages with known counts, under many loopback addresses: so many hosts, and none of them hammered."""
 
 import asyncio
+import socket
+import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -12,12 +14,20 @@ from aiohttp import web
 
 from tests.integration.servers import free_port
 
+RESET = 0
+"""Instead of a status: the connection is reset."""
+_SILENT_S = 0.4
 HOSTS = tuple(f"127.0.{n // 50}.{n % 50 + 10}" for n in range(150))
 
 
 def count_of(number: int) -> int:
     """How often page `number` says python where a reader sees it."""
     return number % 7
+
+
+def number_of(url: str) -> int:
+    """The number of the page with this address."""
+    return int(url.rpartition("/")[2])
 
 
 def html_of(number: int) -> str:
@@ -29,12 +39,40 @@ def html_of(number: int) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How a page behaves.
+
+    Attributes:
+        delay_s: how long it takes; None: as long as the site's pages take at that time.
+        failures: what those who ask first get instead of it: a status, or `RESET`.
+        gone: it is not there: 404, always.
+    """
+
+    delay_s: float | None = None
+    failures: tuple[int, ...] = ()
+    gone: bool = False
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts with an outcome a check of it takes."""
+        return 1 + len(self.failures)
+
+
+PLAIN = Page()
+
+
 @dataclass
 class Site:
-    """A site that serves `/<number>` on each of `HOSTS`, and counts who asks for what."""
+    """A site that serves `/<number>` on each of `HOSTS`, and counts who asks for what.
+
+    Attributes:
+        pages: those that are no plain ones, by number.
+    """
 
     port: int
     delay_s: float = 0.05
+    pages: dict[int, Page] = field(default_factory=dict)
     hits: dict[int, int] = field(default_factory=dict)
     began_s: list[float] = field(default_factory=list)
     ended_s: list[float] = field(default_factory=list)
@@ -43,13 +81,41 @@ class Site:
     def url(self, number: int) -> str:
         return f"http://{HOSTS[number % len(HOSTS)]}:{self.port}/{number}"
 
-    async def serve(self, request: web.Request) -> web.Response:
+    def page(self, number: int) -> Page:
+        return self.pages.get(number, PLAIN)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
         number = int(request.match_info["number"])
-        self.hits[number] = self.hits.get(number, 0) + 1
+        page, before = self.page(number), self.hits.get(number, 0)
+        self.hits[number] = before + 1
         self.began_s.append(time.monotonic())
-        await asyncio.sleep(self.delay_s)
-        self.ended_s.append(time.monotonic())
-        return web.Response(text=html_of(number), content_type="text/html")
+        status = 404 if page.gone else page.failures[before] if before < len(page.failures) else 200
+        answer = web.StreamResponse(status=status or 500, headers={"Content-Type": "text/html; charset=utf-8"})
+        delay_s = self.delay_s if page.delay_s is None else page.delay_s
+        try:
+            while status == 200 and delay_s > _SILENT_S:  # a fetcher does not put up with silence for half its time
+                await asyncio.sleep(_SILENT_S)
+                delay_s -= _SILENT_S
+                if not answer.prepared:
+                    await answer.prepare(request)
+                await answer.write(b" ")
+            await asyncio.sleep(delay_s)
+            self.ended_s.append(time.monotonic())
+            if status == RESET:
+                _reset(request)
+            else:
+                await answer.prepare(request)
+                await answer.write(html_of(number).encode())
+        except ConnectionError:
+            pass  # who asked has gone, or was reset
+        return answer
+
+
+def _reset(request: web.Request) -> None:
+    if request.transport is not None:  # None: who asked has gone
+        raw: socket.socket = request.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
 
 
 async def _open(pages: Site) -> web.AppRunner:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,13 +12,17 @@ import aiohttp
 
 from tests.acceptance.fleet import Fleet, Service
 from tests.acceptance.pages import Site
+from tests.integration.servers import Nsqd
 
 KINDS = ("fetcher", "nsqd", "scheduler", "recorder", "gateway", "nsqlookupd", "postgres")
 """First those whose work waits for leases to end, so that the rest passes meanwhile."""
 DEFAULT_SEED = 20_260
-_SETTLE_S = 0.03  # what a stopped process has sent is in its peers by then
-_SYNC_S = 0.2  # twice nsqd's --sync-timeout: what it was told later than that, it may have forgotten
+SETTLE_S = 0.03  # what a stopped process has sent is in its peers by then
+SYNC_S = 0.2  # twice nsqd's --sync-timeout: what it was told later than that, it may have forgotten
 CHECKS = ("checks", "checks.bulk")
+
+
+Count = Callable[[Fleet], Awaitable[int]]
 
 
 class Victim(Protocol):
@@ -65,24 +69,27 @@ class Death:
     may_repeat: int
 
 
-async def kill(stack: Fleet, kind: str, victim: Victim, pages: Site) -> Death:
+async def kill(stack: Fleet, kind: str, victim: Victim, pages: Site, *, count: Count | None = None) -> Death:
     """Kills one process, and finds out what it had in hand.
 
     A fetcher or a recorder is stopped first, so that nsqd tells exactly what it has delivered to it and heard no FIN
     of; nsqd itself is asked just before, and all fetches that began or ended in those moments are added.
+
+    Args:
+        count: counts what is under way; None: PostgreSQL is asked.
     """
     may_repeat = 0
     if isinstance(victim, Service) and kind in ("fetcher", "recorder"):
         victim.freeze()
-        await asyncio.sleep(_SETTLE_S)
+        await asyncio.sleep(SETTLE_S)
         may_repeat = await in_flight(stack, CHECKS if kind == "fetcher" else ("commands",), pid=victim.pid)
-    still = await under_way(stack)
-    if kind == "nsqd":
+    still = await (count or under_way)(stack)
+    if isinstance(victim, Nsqd):
         asked_s = time.monotonic()
-        may_repeat = await in_flight(stack, CHECKS)
+        may_repeat = await in_flight(stack, CHECKS, nsqds=[victim])
         await victim.kill()
         may_repeat += sum(1 for began_s in pages.began_s if began_s >= asked_s)
-        may_repeat += sum(1 for ended_s in pages.ended_s if ended_s >= asked_s - _SYNC_S)
+        may_repeat += sum(1 for ended_s in pages.ended_s if ended_s >= asked_s - SYNC_S)
     at = time.time()
     await victim.kill()
     return Death(kind, at, still, may_repeat)
@@ -94,10 +101,10 @@ async def under_way(stack: Fleet) -> int:
     return found
 
 
-async def _channels(stack: Fleet, topics: Sequence[str]) -> list[dict[str, Any]]:
+async def _channels(stack: Fleet, topics: Sequence[str], nsqds: Sequence[Nsqd] | None = None) -> list[dict[str, Any]]:
     found = []
     async with aiohttp.ClientSession() as http:
-        for nsqd in stack.nsqds:
+        for nsqd in stack.nsqds if nsqds is None else nsqds:
             try:
                 async with http.get(f"http://{nsqd.http}/stats", params={"format": "json"}) as answer:
                     stats: dict[str, Any] = await answer.json(content_type=None)
@@ -108,14 +115,22 @@ async def _channels(stack: Fleet, topics: Sequence[str]) -> list[dict[str, Any]]
     return found
 
 
-async def in_flight(stack: Fleet, topics: Sequence[str], *, pid: int | None = None) -> int:
-    """Messages that consumers have (those of one process), as all nsqds see it."""
+async def in_flight(
+    stack: Fleet, topics: Sequence[str], *, pid: int | None = None, nsqds: Sequence[Nsqd] | None = None
+) -> int:
+    """Messages that consumers have (those of one process), as all nsqds see it, or those named."""
     return sum(
         client["in_flight_count"]
-        for channel in await _channels(stack, topics)
+        for channel in await _channels(stack, topics, nsqds)
         for client in channel["clients"] or ()
         if pid is None or client["client_id"].endswith(f"-{pid}")
     )
+
+
+async def waiting(stack: Fleet, topics: Sequence[str], nsqd: Nsqd) -> int:
+    """Messages that one nsqd has, in anybody's hands or in nobody's."""
+    channels = await _channels(stack, topics, [nsqd])
+    return sum(max(0, c["depth"]) + c["in_flight_count"] + c["deferred_count"] for c in channels)
 
 
 async def unfinished(stack: Fleet, topics: Sequence[str]) -> int:

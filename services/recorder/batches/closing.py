@@ -49,6 +49,7 @@ async def _close(connection: asyncpg.Connection, command: CloseBatch) -> str:
         await connection.execute(sql.GIVE_UP, command.batch_id, reason)
         await connection.execute(sql.DROP_CHUNKS, command.batch_id)
         return "incomplete"
+    await connection.execute(sql.JOIN_SETS)
     marked: str = await connection.execute(sql.MARK_DUPLICATES, command.batch_id)
     duplicates = int(marked.removeprefix("UPDATE "))
     queued = command.total - came["invalid"] - duplicates

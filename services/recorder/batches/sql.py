@@ -55,7 +55,9 @@ SELECT count(*)::integer AS chunks, coalesce(max(number), -1) AS last, coalesce(
 FROM chunks WHERE batch_id = $1
 """
 DROP_CHUNKS = "DELETE FROM chunks WHERE batch_id = $1"
-# Sorted once; what comes out is few, or at most each record once more.
+# Sorted once, and joined once: of rows that came just now nothing is known to the planner, which takes them for few and
+# would sort them all anew for each of them.
+JOIN_SETS = "SET LOCAL enable_nestloop = off"
 MARK_DUPLICATES = """
 UPDATE lines l SET fate = 'duplicate', first = d.first
 FROM (SELECT seq, min(seq) OVER (PARTITION BY same) AS first FROM lines WHERE batch_id = $1 AND fate IS NULL) d
