@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import structlog
 
+from services.fetcher import pace
 from services.fetcher.clock_guard import ClockGuard
 from services.fetcher.clock_watch import ClockWatch
 from services.fetcher.counting import UnsupportedType, count_page, kind_of
@@ -19,6 +20,7 @@ from services.fetcher.fetching.limits import HopLimits
 from services.fetcher.handlers import Attempts, at_most
 from services.fetcher.metrics import Metrics
 from services.fetcher.outbox import Outbox
+from services.fetcher.pace import Pace
 from services.fetcher.reading.counter import Count, path_of
 from services.fetcher.reading.limits import Limits
 from services.fetcher.reading.metrics import Metrics as ReadingMetrics
@@ -46,6 +48,8 @@ log = structlog.get_logger(__name__)
 HERE_EVERY_S = 2.0
 BULK_SHARE = 0.75
 """Of what is in hand at once, bulk may have so much: the rest is kept for checks that a person waits for."""
+BULK_LEAST = 8
+"""However busy the processor is, bulk keeps one in so many of its slots."""
 PUBLISH_WITHIN_S = 5.0
 STOP_CONSUMERS_S = 20.0
 COUNTING_THREADS = 2  # the parser releases the GIL; more would only take the processor from other pages
@@ -127,6 +131,8 @@ class _Fetcher:
             topics.CHECKS.name: config.max_in_flight,
             topics.CHECKS_BULK.name: max(1, math.floor(config.max_in_flight * BULK_SHARE)),
         }
+        bulk = self.shares[topics.CHECKS_BULK.name]
+        self.pace = Pace(most=bulk, least=max(1, bulk // BULK_LEAST), limit=bulk)
         self.lanes = {topic.name: self._lane(topic) for topic in (topics.CHECKS, topics.CHECKS_BULK)}
         self.clocks = self.nsq.consumer(
             topics.CLOCKS,
@@ -147,7 +153,20 @@ class _Fetcher:
 
     def _take_checks(self, wanted: bool) -> None:
         for name, lane in self.lanes.items():
-            lane.set_max_in_flight(self.shares[name] if wanted else 0)
+            share = self.pace.limit if name == topics.CHECKS_BULK.name else self.shares[name]
+            lane.set_max_in_flight(share if wanted else 0)
+
+    async def _keep_pace(self) -> None:
+        """Takes as much bulk work as the event loop has time for, by how late it is."""
+        while True:
+            late_s = 0.0
+            for _ in range(pace.LOOKS):
+                due_s = monotonic_s() + pace.LOOK_EVERY_S / pace.LOOKS
+                await asyncio.sleep(pace.LOOK_EVERY_S / pace.LOOKS)
+                late_s += max(0.0, monotonic_s() - due_s) / pace.LOOKS
+            before = self.pace.limit
+            if self.pace.saw(late_s) != before:
+                self._take_checks(self.watch.is_right())
 
     async def run(self) -> None:
         """Starts all parts, and puts them down again in order."""
@@ -160,6 +179,7 @@ class _Fetcher:
                 service.supervise(self.watchdog.run(), "watchdog")
                 service.supervise(self.children.run(), "reading children")
                 service.supervise(self.outbox.run(), "outbox")
+                service.supervise(self._keep_pace(), "pace")
                 here = service.supervise(self._say_here(), "sign of life")
                 consumers = {**self.lanes, topics.CLOCKS.name: self.clocks}
                 running = [service.supervise(each.run(), f"consumer of {name}") for name, each in consumers.items()]

@@ -81,22 +81,22 @@ class Recorder:
         with self._metrics.flush_seconds.time():
             done = await self._record([d.item for d in deliveries])
         self._metrics.flushed([delivery.message for delivery in deliveries], time.time_ns())
-        published = await self._publish(done)
+        self._log(done)
+        # What is committed can be told while what it made ready is on its way.
+        published, _ = await asyncio.gather(self._publish(done), self._tell(done))
         for delivery in deliveries:
             if published is not None or not isinstance(delivery.item, Asked):
                 await delivery.message.fin()
             else:
                 await delivery.message.req(PUBLISH_AGAIN_S)
-        self._log(done, published or [])
-        await self._tell(done)
+        self._metrics.claims.published(published or [])
 
-    def _log(self, done: Flushed, published: Sequence[ClaimedCheck]) -> None:
+    def _log(self, done: Flushed) -> None:
         """Called before the hint, so that what that sets off is told after this."""
         for told in done.told:
             (log.debug if told.bulk else log.info)(told.event, **told.fields)
             if told.kind is not None:
                 self._metrics.command(told.kind, told.fields["outcome"])
-        self._metrics.claims.published(published)
 
     async def _decoded(self, message: Message) -> Delivery | None:
         try:

@@ -107,9 +107,12 @@ async def test_rules_5_and_12_a_killed_fetcher_holds_its_slot_for_its_lease_and_
 
 SLOW = "127.0.3.1"
 _QUEUE_SLOW = """
-WITH added AS (
-    INSERT INTO checks (id, url, host, words, scope, whole_word, case_sensitive, bulk, trace, status)
-    SELECT gen_random_uuid(), $1 || n, $2, ARRAY['python'], 'text', true, false, false, '', 'queued'
+WITH asked AS (
+    INSERT INTO questions (id, same, words, scope, whole_word, case_sensitive)
+    VALUES (md5('')::uuid, md5('')::uuid, ARRAY['python'], 'text', true, false) ON CONFLICT DO NOTHING),
+added AS (
+    INSERT INTO checks (id, url, host, question, bulk, trace, status)
+    SELECT gen_random_uuid(), $1 || n, $2, md5('')::uuid, false, '', 'queued'
     FROM generate_series(1, 5000) AS n RETURNING id),
 known AS (INSERT INTO hosts (host) VALUES ($2) ON CONFLICT DO NOTHING),
 queued AS (

@@ -12,12 +12,24 @@ from shared.settings import Settings
 
 async def lock(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
     """Adds what is missing and locks all but those that are trusted; returns them."""
+    limited = await _limited(connection, hosts, config)
+    if limited:
+        await connection.execute(flush_sql.LOCK_HOSTS, limited)
+    return limited
+
+
+async def lock_asleep(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
+    """As `lock`, but leaves out those that schedulers look at in a moment anyway."""
+    limited = await _limited(connection, hosts, config)
+    return [row["host"] for row in await connection.fetch(sql.LOCK_ASLEEP, limited)] if limited else []
+
+
+async def _limited(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
     limited = sorted(set(hosts) - set(claims.trusted(config)))
     if limited:
         known = {row["host"] for row in await connection.fetch(flush_sql.KNOWN_HOSTS, limited)}
         if missing := [host for host in limited if host not in known]:
             await connection.execute(flush_sql.ADD_HOSTS, missing)
-        await connection.execute(flush_sql.LOCK_HOSTS, limited)
     return limited
 
 

@@ -126,9 +126,17 @@ WHERE id = $1
 PUT_OFF_JOB = "UPDATE jobs SET touched_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
 
 READ_PROGRESS = "SELECT status, total, filed, question, trace FROM batches WHERE id = $1"
+HOSTS_OF_FILED = """
+SELECT DISTINCT host FROM lines WHERE batch_id = $1 AND seq > $2 AND seq <= $3 AND fate IS NULL
+"""
+LOCK_ASLEEP = """
+SELECT host FROM hosts
+WHERE host = ANY ($1::text[]) AND (wake_bulk IS NULL OR wake_bulk > clock_timestamp() + interval '2 s')
+ORDER BY host FOR UPDATE
+"""
 NEXT_TO_FILE = """
-SELECT count(*)::integer AS records, max(seq) AS last, array_agg(DISTINCT host) AS hosts
-FROM (SELECT seq, host FROM lines WHERE batch_id = $1 AND seq > $2 AND fate IS NULL ORDER BY seq LIMIT $3) n
+SELECT count(*)::integer AS records, max(seq) AS last
+FROM (SELECT seq FROM lines WHERE batch_id = $1 AND seq > $2 AND fate IS NULL ORDER BY seq LIMIT $3) n
 """
 FILE = """
 WITH added AS (

@@ -23,6 +23,10 @@ log = structlog.get_logger(__name__)
 SLICE_WITHIN_S: Final = 15.0
 LOOK_EVERY_S: Final = 1.0
 """For jobs that another recorder has left, or just made."""
+BREATH_S: Final = 0.005
+BREATH_SHARE: Final = 0.5
+"""Between two slices others get their turn: a command about the batch, which waits for the row of the job, and whoever
+needs the processor. At least `BREATH_S`, and so much of the time that the slice took."""
 REAP_EVERY_S: Final = 5.0
 PUT_OFF_S: Final = 60.0
 
@@ -100,7 +104,10 @@ class JobWorker:
             while True:
                 self._woken.clear()
                 await self._reap()
-                if not await self._slice():
+                began_s = self._clock()
+                if await self._slice():
+                    await asyncio.sleep(max(BREATH_S, (self._clock() - began_s) * BREATH_SHARE))
+                else:
                     await self._rest()
         finally:
             self._database.drop()
