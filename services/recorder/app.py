@@ -1,7 +1,7 @@
 """Wires the recorder: consumers of `commands` and `results`, the flush, batches, and the pruning of what is old."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -59,7 +59,9 @@ async def run(service: Service) -> None:
     metrics = Metrics(service.registry)
     inbox = Inbox()
     recorder = Recorder(inbox=inbox, producer=producer, database=database, config=config, metrics=metrics)
-    batches = _Batches.of(url, parameters, producer=producer, config=config, metrics=metrics)
+    batches = _Batches.of(
+        url, parameters, producer=producer, config=config, metrics=metrics, is_busy=recorder.is_flushing
+    )
     consumers = {
         topic.name: nsq.consumer(topic, take, max_in_flight=MAX_IN_FLIGHT, auto_finish=False, touch_for_s=TOUCH_FOR_S)
         for topic, take in ((topics.COMMANDS, sorted_into(inbox, batches.inbox)), (topics.RESULTS, inbox.put))
@@ -92,7 +94,14 @@ class _Batches:
 
     @classmethod
     def of(
-        cls, url: str, parameters: Mapping[str, str], *, producer: Producer, config: Settings, metrics: Metrics
+        cls,
+        url: str,
+        parameters: Mapping[str, str],
+        *,
+        producer: Producer,
+        config: Settings,
+        metrics: Metrics,
+        is_busy: Callable[[], bool],
     ) -> "_Batches":
         def connection(within_s: float, **other: str) -> Persistent:
             single = SingleConnection(url, role=ROLE, parameters={**parameters, **IN_ORDER, **other})
@@ -100,7 +109,7 @@ class _Batches:
 
         inbox = Inbox()
         metrics.watch_batches(lambda: len(inbox))
-        jobs = JobWorker(database=connection(SLICE_WITHIN_S), config=config, metrics=metrics)
+        jobs = JobWorker(database=connection(SLICE_WITHIN_S), config=config, metrics=metrics, is_busy=is_busy)
         patient = connection(COMMIT_WITHIN_S, statement_timeout=f"{STATEMENT_TIMEOUT_S}s")
         recorder = BatchRecorder(inbox=inbox, producer=producer, database=patient, metrics=metrics, wake=jobs.wake)
         return cls(inbox, recorder, jobs)

@@ -64,14 +64,22 @@ class Recorder:
         self._metrics = metrics
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
+        self._flushing = False
         metrics.watch(inbox=lambda: len(inbox), owed=lambda: len(self._owed))
+
+    def is_flushing(self) -> bool:
+        """Whether it has something in hand now."""
+        return self._flushing
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
         try:
             await self._database.open()
             while True:
-                await self.handle(await self._inbox.take(MOST_PER_FLUSH))
+                taken = await self._inbox.take(MOST_PER_FLUSH)
+                self._flushing = True
+                await self.handle(taken)
+                self._flushing = False
         finally:
             self._database.drop()
 

@@ -24,9 +24,10 @@ SLICE_WITHIN_S: Final = 15.0
 LOOK_EVERY_S: Final = 1.0
 """For jobs that another recorder has left, or just made."""
 BREATH_S: Final = 0.005
-BREATH_SHARE: Final = 0.5
+IDLE_BREATH, BUSY_BREATH = 0.25, 3.0
 """Between two slices others get their turn: a command about the batch, which waits for the row of the job, and whoever
-needs the processor. At least `BREATH_S`, and so much of the time that the slice took."""
+needs the processor and the disk. At least `BREATH_S`, and so many times what the slice took, by whether there are
+flushes that it may have slowed down."""
 REAP_EVERY_S: Final = 5.0
 PUT_OFF_S: Final = 60.0
 
@@ -81,12 +82,20 @@ class JobWorker:
         database: a connection that nobody else uses.
         config: limits of hosts.
         metrics: the recorder's.
+        is_busy: whether the recorder has flushes to make meanwhile.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, *, database: Persistent, config: Settings, metrics: Metrics, clock: MonotonicClock = monotonic_s
+        self,
+        *,
+        database: Persistent,
+        config: Settings,
+        metrics: Metrics,
+        is_busy: Callable[[], bool],
+        clock: MonotonicClock = monotonic_s,
     ) -> None:
+        self._is_busy = is_busy
         self._database = database
         self._config = config
         self._metrics = metrics
@@ -106,7 +115,8 @@ class JobWorker:
                 await self._reap()
                 began_s = self._clock()
                 if await self._slice():
-                    await asyncio.sleep(max(BREATH_S, (self._clock() - began_s) * BREATH_SHARE))
+                    breath = BUSY_BREATH if self._is_busy() else IDLE_BREATH
+                    await asyncio.sleep(max(BREATH_S, (self._clock() - began_s) * breath))
                 else:
                     await self._rest()
         finally:
