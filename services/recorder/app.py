@@ -109,7 +109,13 @@ class _Batches:
 
         inbox = Inbox()
         metrics.watch_batches(lambda: len(inbox))
-        jobs = JobWorker(database=connection(SLICE_WITHIN_S), config=config, metrics=metrics, is_busy=is_busy)
+        jobs = JobWorker(
+            database=connection(SLICE_WITHIN_S),
+            config=config,
+            metrics=metrics,
+            hears=lambda: len(inbox) > 0,
+            is_busy=is_busy,
+        )
         patient = connection(COMMIT_WITHIN_S, statement_timeout=f"{STATEMENT_TIMEOUT_S}s")
         recorder = BatchRecorder(inbox=inbox, producer=producer, database=patient, metrics=metrics, wake=jobs.wake)
         return cls(inbox, recorder, jobs)

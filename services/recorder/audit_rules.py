@@ -49,9 +49,9 @@ CHECKS = {
         SELECT q.check_id FROM queue q LEFT JOIN hosts h ON h.host = q.host
         WHERE NOT q.parked AND q.host <> ALL ($1::text[])
             AND CASE WHEN q.bulk THEN h.wake_bulk ELSE h.wake_interactive END IS NULL
-            AND NOT EXISTS (  -- of what is being filed, the next slice will see to that
-                SELECT FROM jobs j WHERE q.bulk AND j.kind = 'file' AND j.finished_at IS NULL
-                    AND j.batch_id = batch_of(q.check_id) AND j.after < q.check_id)""",
+            AND NOT EXISTS (  -- of what is being filed the next slice sees to that; what goes needs it no more
+                SELECT FROM jobs j WHERE q.bulk AND j.finished_at IS NULL AND j.batch_id = batch_of(q.check_id)
+                    AND (j.kind IN ('cancel', 'delete') OR j.kind = 'file' AND j.after < q.check_id))""",
     "what a check asks for is there": """
         SELECT c.id FROM checks c WHERE NOT EXISTS (SELECT FROM questions q WHERE q.id = c.question)""",
 }

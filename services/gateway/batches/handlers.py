@@ -65,9 +65,15 @@ class BatchApi:
             return response
         first: Sequence[Row] = await anext(parts, ())
         await response.prepare(request)
-        await response.write(writer.head() + writer.rows(first))
-        async for rows in parts:
-            await response.write(writer.rows(rows))
+        try:
+            await response.write(writer.head() + writer.rows(first))
+            async for rows in parts:
+                await response.write(writer.rows(rows))
+        except Exception:
+            # Whatever is answered now would stand in the middle of the lines: only a broken connection tells.
+            if request.transport is not None:
+                request.transport.abort()
+            raise
         await response.write_eof()
         return response
 

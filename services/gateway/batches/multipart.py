@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Final, Literal
 
 from services.gateway.problems import Problem
 
-MAX_HEAD_BYTES: Final = 16 * 2**10
+MAX_HEAD_BYTES: Final = 4 * 2**10
 """The headers of one part."""
+_MOST_PARAMETERS: Final = 10
+"""Of a header. Names of fields and files need two or three; the standard library takes a square of their number."""
 MAX_PARTS: Final = 2_000
 """Words may be given one by one, and there are 1,000 at most."""
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
@@ -40,7 +42,10 @@ def boundary_of(content_type: str) -> str:
     Raises:
         Problem: `bad_request`: there is none, or none that can be one.
     """
-    boundary = _parameters("Content-Type", content_type).get_param("boundary")
+    try:
+        boundary = _parameters("Content-Type", content_type).get_param("boundary")
+    except ValueError:
+        boundary = None
     if not isinstance(boundary, str) or not _BOUNDARY.fullmatch(boundary):
         raise Problem("bad_request", "The Content-Type of the form has no boundary that can be used.")
     return boundary
@@ -145,6 +150,13 @@ def part_of(head: bytes) -> Part:
             if not colon:
                 raise _broken("a part has a header that is none")
             headers[name.strip().lower()] = value.strip()
+    try:
+        return _told(headers)
+    except ValueError:  # an encoding of a parameter (RFC 2231) that is none, or a number that is too long
+        raise _broken("a header of a part can't be read") from None
+
+
+def _told(headers: Mapping[str, str]) -> Part:
     told = _parameters("Content-Disposition", headers.get("content-disposition", ""))
     field = told.get_param("name", header="content-disposition")
     if told.get_content_disposition() != "form-data" or not isinstance(field, str):
@@ -163,6 +175,8 @@ def part_of(head: bytes) -> Part:
 
 def _parameters(name: str, value: str) -> Message:
     """A header with parameters, for the standard library to take apart."""
+    if value.count(";") > _MOST_PARAMETERS:
+        raise _broken("a header has too many parameters")
     message = Message()
     message[name] = value.replace("\r", " ").replace("\n", " ")
     return message

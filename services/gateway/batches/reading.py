@@ -129,6 +129,8 @@ class BatchReader:
         while rows := await self._store.exported(batch_id, after=after):
             yield rows
             after = rows[-1]["seq"]
+        if await self._store.words_of(batch_id) is None:  # deleted meanwhile: what was sent is not all
+            raise no_such_batch()
 
 
 def _place(cursor: str | None, name: str) -> UUID | None:

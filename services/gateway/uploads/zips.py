@@ -116,7 +116,7 @@ def _wanted(entries: Sequence[ZipInfo], limits: ZipLimits) -> dict[str, ZipInfo]
         _check_name(name)
         if name.endswith("/") or _is_left_by_desktops(name):
             continue
-        _check_kind(name, entry)
+        _check_kind(name, entry, limits)
         if name in wanted:
             raise _bad(f"has two files of the name {name!r}.")
         wanted[name] = entry
@@ -141,7 +141,7 @@ def _is_left_by_desktops(name: str) -> bool:
     return "__MACOSX" in folders or last.startswith(".") or last.lower() in _LEFT_BY_DESKTOPS
 
 
-def _check_kind(name: str, entry: ZipInfo) -> None:
+def _check_kind(name: str, entry: ZipInfo, limits: ZipLimits) -> None:
     kind = kind_of_name(name)
     if kind == "zip":
         raise _bad(f"has another archive in it: {name!r}. Put its files in by themselves.")
@@ -151,6 +151,8 @@ def _check_kind(name: str, entry: ZipInfo) -> None:
         raise _bad(f"has a link in it: {name!r}. Put the file itself in.")
     if entry.flag_bits & _ENCRYPTED:
         raise _bad(f"is encrypted: {name!r} can't be read without a password.")
+    if entry.file_size > max(_SMALL_BYTES, limits.ratio * entry.compress_size):
+        raise _too_dense(name, limits)
     if entry.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
         raise _bad(f"has {name!r} packed by method {entry.compress_type}: only deflate (8) and none (0) are read.")
 
@@ -201,7 +203,11 @@ class _Unpacked:
         if self.bytes > self._left:
             raise _too_much(self._limits)
         if self.bytes > max(_SMALL_BYTES, self._limits.ratio * self._entry.compress_size):
-            raise _bad(f"has {self._name!r} packed to less than 1/{self._limits.ratio} of its size: that is no list.")
+            raise _too_dense(self._name, self._limits)
+
+
+def _too_dense(name: str, limits: ZipLimits) -> Problem:
+    return _bad(f"has {name!r} packed to less than 1/{limits.ratio} of its size: that is no list.")
 
 
 def _too_much(limits: ZipLimits) -> Problem:

@@ -14,7 +14,6 @@ from shared.messages import (
     CancelBatch,
     CloseBatch,
     CommandOutcome,
-    DeleteBatch,
     FillBatch,
     OpenBatch,
     RetryChecks,
@@ -93,13 +92,13 @@ async def _retry_checks(connection: asyncpg.Connection, command: RetryChecks) ->
 async def _order(connection: asyncpg.Connection, order: Order) -> str:
     """Flips the batch at once; its rows follow."""
     await connection.execute(sql.LOCK_JOBS, order.batch_id)
-    if isinstance(order, DeleteBatch):
-        await connection.execute(sql.FREE_KEYS, order.batch_id)
     row = await connection.fetchrow(sql.LOCK_BATCH, order.batch_id)
     decision = orders.decide(None if row is None else BatchState(**row), order)
     if decision.flip is not None:
         reason = [order.reason if isinstance(order, CancelBatch) else None] if decision.flip in _WITH_REASON else []
         await connection.execute(_FLIPS[decision.flip], order.batch_id, *reason)
+    if decision.outcome == "deleted":  # only now: the close that took its key held the batch
+        await connection.execute(sql.FREE_KEYS, order.batch_id)
     if decision.flip in _NOTHING_MORE_COMES:
         await connection.execute(sql.DROP_CHUNKS, order.batch_id)
     if ending := [*decision.end, *([decision.begin] if decision.begin else [])]:

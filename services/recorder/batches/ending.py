@@ -30,7 +30,7 @@ async def delete(connection: asyncpg.Connection, job: Job, _config: Settings) ->
     await connection.execute(sql.LOCK_RANGE, job.after, last)
     for statement in sql.DELETE_RANGE:
         await connection.execute(statement, job.after, last)
-    await connection.execute(sql.DELETE_LINES, job.batch, seq_of(last))
+    await connection.execute(sql.DELETE_LINES, job.batch, seq_of(job.after), seq_of(last))
     if finished:
         for statement in sql.DELETE_REST:
             await connection.execute(statement, job.batch)

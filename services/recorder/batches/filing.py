@@ -18,11 +18,11 @@ async def file(connection: asyncpg.Connection, job: Job, config: Settings) -> Sl
     if batch is None or batch["status"] not in {"running", "paused"}:
         return Slice(job.after, finished=True)
     filed, status = batch["filed"], batch["status"]
-    await _wake(connection, job, filed, config)
     (records,) = await connection.fetch(sql.NEXT_TO_FILE, job.batch, filed, MOST_PER_SLICE)
     if records["records"]:
         asked = batch["question"], batch["trace"]
         await connection.execute(sql.FILE, job.batch, filed, records["last"], status == "paused", *asked)
+    await _wake(connection, job, filed, config)
     last = batch["total"] if records["records"] < MOST_PER_SLICE else records["last"]
     if not await connection.fetchval(sql.FILED, job.batch, last, status):
         raise Withdrawn

@@ -19,9 +19,21 @@ async def lock(connection: asyncpg.Connection, hosts: Iterable[str], config: Set
 
 
 async def lock_asleep(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
-    """As `lock`, but leaves out those that schedulers look at in a moment anyway."""
+    """As `lock`, but leaves out those that schedulers look at in a moment anyway.
+
+    Whoever holds a host may be putting it to sleep. So only those that nobody holds count as awake; they are held for
+    the look alone, as others wait for them: whoever plans them later sees what was committed before.
+    """
     limited = await _limited(connection, hosts, config)
-    return [row["host"] for row in await connection.fetch(sql.LOCK_ASLEEP, limited)] if limited else []
+    if not limited:
+        return []
+    look = connection.transaction()  # a savepoint
+    await look.start()
+    awake = {row["host"] for row in await connection.fetch(sql.AWAKE, limited)}
+    await look.rollback()
+    if asleep := [host for host in limited if host not in awake]:
+        await connection.execute(flush_sql.LOCK_HOSTS, asleep)
+    return asleep
 
 
 async def _limited(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:

@@ -1,6 +1,7 @@
 """The jobs `retry` (of a batch) and `retry_checks` (by a filter): a new run of checks that have failed."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -17,6 +18,9 @@ from shared.settings import Settings
 RETRYABLE: Final[frozenset[Status]] = frozenset({"failed", "cancelled"})
 LOOKED_AT: Final = 5_000
 """How many candidates a slice looks through for those that the filter means."""
+CLOCKS_AHEAD: Final = timedelta(seconds=3)
+"""A check's end is told by its fetcher's clock, which may be 2 s ahead of PostgreSQL's. What fails again so soon after
+it was asked for anew is not asked for twice: the walk only goes forward."""
 _HIGHEST: Final = UUID(int=2**128 - 1)
 _SUFFIX: Final = "*."
 
@@ -91,7 +95,8 @@ async def _renew(
     after, status = max(job.after, span.after), status_of(wanted)
     end_of = sql.END_OF_FAILED if status == "failed" else sql.END_OF_CANCELLED
     end = await connection.fetchval(end_of, after, span.last, looked_at)
-    matching = (after, end or span.last, job.asked_at, *arguments(wanted), most)
+    until = job.asked_at + CLOCKS_AHEAD
+    matching = (after, end or span.last, until, *arguments(wanted), most)
     if status == "failed":
         found = await connection.fetch(sql.MATCHING_FAILED, *matching, wanted.error, wanted.http_status)
     else:
@@ -106,7 +111,7 @@ async def _reopen(
     connection: asyncpg.Connection, found: list[asyncpg.Record], job: Job, status: Status, config: Settings
 ) -> int:
     held = await hosts.lock(connection, {row["host"] for row in found}, config)
-    ended = await connection.fetch(sql.LOCK_ENDED, [row["id"] for row in found], status, job.asked_at)
+    ended = await connection.fetch(sql.LOCK_ENDED, [row["id"] for row in found], status, job.asked_at + CLOCKS_AHEAD)
     ids, bulk = [row["id"] for row in ended], [row["id"] for row in ended if row["bulk"]]
     for statement in (sql.RETRY_CHECKS, sql.DROP_CANCELLED, sql.ENQUEUE):
         await connection.execute(statement, ids)

@@ -129,10 +129,9 @@ READ_PROGRESS = "SELECT status, total, filed, question, trace FROM batches WHERE
 HOSTS_OF_FILED = """
 SELECT DISTINCT host FROM lines WHERE batch_id = $1 AND seq > $2 AND seq <= $3 AND fate IS NULL
 """
-LOCK_ASLEEP = """
-SELECT host FROM hosts
-WHERE host = ANY ($1::text[]) AND (wake_bulk IS NULL OR wake_bulk > clock_timestamp() + interval '2 s')
-ORDER BY host FOR UPDATE
+AWAKE = """
+SELECT host FROM hosts WHERE host = ANY ($1::text[]) AND wake_bulk <= clock_timestamp() + interval '2 s'
+FOR KEY SHARE SKIP LOCKED
 """
 NEXT_TO_FILE = """
 SELECT count(*)::integer AS records, max(seq) AS last
@@ -200,13 +199,14 @@ _MATCHING = """
 """
 MATCHING_FAILED = f"""
 SELECT c.id, c.host FROM results r JOIN checks c ON c.id = r.check_id
-WHERE r.error_code IS NOT NULL AND r.check_id > $1 AND r.check_id <= $2 AND c.status = 'failed' {_MATCHING}
+WHERE r.error_code IS NOT NULL AND r.check_id > $1 AND r.check_id <= $2 AND c.id > $1 AND c.id <= $2
+    AND c.status = 'failed' {_MATCHING}
     AND ($10::text IS NULL OR r.error_code = $10) AND ($11::integer IS NULL OR r.http_status = $11)
 ORDER BY r.check_id LIMIT $9
 """  # noqa: S608 - put together of constants
 MATCHING_CANCELLED = f"""
 SELECT c.id, c.host FROM cancelled x JOIN checks c ON c.id = x.check_id
-WHERE x.check_id > $1 AND x.check_id <= $2 AND c.status = 'cancelled' {_MATCHING}
+WHERE x.check_id > $1 AND x.check_id <= $2 AND c.id > $1 AND c.id <= $2 AND c.status = 'cancelled' {_MATCHING}
 ORDER BY x.check_id LIMIT $9
 """  # noqa: S608 - the same
 LOCK_ENDED = """
@@ -244,7 +244,7 @@ DELETE_RANGE = (
     "DELETE FROM attempts WHERE check_id > $1 AND check_id <= $2",
     "DELETE FROM cancelled WHERE check_id > $1 AND check_id <= $2",
 )
-DELETE_LINES = "DELETE FROM lines WHERE batch_id = $1 AND seq <= $2"
+DELETE_LINES = "DELETE FROM lines WHERE batch_id = $1 AND seq > $2 AND seq <= $3"
 DELETE_REST = (
     "DELETE FROM batch_errors WHERE batch_id = $1",
     "DELETE FROM batch_words WHERE batch_id = $1",

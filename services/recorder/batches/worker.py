@@ -82,6 +82,7 @@ class JobWorker:
         database: a connection that nobody else uses.
         config: limits of hosts.
         metrics: the recorder's.
+        hears: whether there are commands about batches that wait to be applied.
         is_busy: whether the recorder has flushes to make meanwhile.
         clock: monotonic seconds.
     """
@@ -92,16 +93,18 @@ class JobWorker:
         database: Persistent,
         config: Settings,
         metrics: Metrics,
+        hears: Callable[[], bool],
         is_busy: Callable[[], bool],
         clock: MonotonicClock = monotonic_s,
     ) -> None:
+        self._hears = hears
         self._is_busy = is_busy
         self._database = database
         self._config = config
         self._metrics = metrics
         self._clock = clock
         self._woken = asyncio.Event()
-        self._reap_at_s = 0.0
+        self._reap_at_s = clock() + reaper.SILENT_S  # what waited for this recorder is to be heard first
 
     def wake(self) -> None:
         """Says that there may be a new job."""
@@ -148,8 +151,8 @@ class JobWorker:
         return True
 
     async def _reap(self) -> None:
-        if self._clock() < self._reap_at_s:
-            return
+        if self._clock() < self._reap_at_s or self._hears():
+            return  # signs of life may be among what it has not come to yet
         self._reap_at_s = self._clock() + REAP_EVERY_S
         for given_up in await self._database.commit(reaper.give_up_silent):
             log.warning(
