@@ -50,7 +50,9 @@ async def test_a_page_that_robots_txt_closes_is_not_fetched(nsqd: Nsqd) -> None:
     async with page_server({"/robots.txt": CLOSED, "*": PAGE}) as server, running(nsqd) as stack:
         report = await outcome(stack, server.url("/a"))
         assert server.targets() == ["/robots.txt"]
-        assert stack.metric("wordwatch_fetcher_attempts_total", outcome="robots_disallowed") == 1
+        await eventually(  # it is counted when nsqd has confirmed the report
+            lambda: stack.metric("wordwatch_fetcher_attempts_total", outcome="robots_disallowed") == 1, what="a count"
+        )
     assert report.error is not None
     assert (report.error.code, report.error.retry) == ("robots_disallowed", False)
     assert (report.facts.http_status, report.facts.final_url) == (None, server.url("/a"))

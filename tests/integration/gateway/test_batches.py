@@ -32,7 +32,7 @@ async def ended(stack: Stack) -> dict[str, Any]:
 
 async def claimed(stack: Stack, batch: dict[str, Any], number: int) -> list[dict[str, Any]]:
     """The first checks of a batch, claimed as a scheduler would."""
-    filed = "SELECT count(*) = $1 FROM queue WHERE bulk"
+    filed = "SELECT count(*) = $1 AND NOT EXISTS (SELECT FROM jobs WHERE finished_at IS NULL) FROM queue WHERE bulk"
     await eventually(lambda: stack.ask(filed, number), what="its checks are there")
     await claim(stack)
     lines = [line for line in await lines_of(stack, batch) if line["check_id"]]

@@ -7,7 +7,7 @@ import pytest
 
 from services.recorder.batches import commands
 from shared import ids
-from shared.messages import CancelBatch, CloseBatch, FillBatch, Idempotency, OpenBatch, Question
+from shared.messages import CancelBatch, CloseBatch, DeleteBatch, FillBatch, Idempotency, OpenBatch, Question
 from tests import factories
 from tests.integration.recorder.batches.desk import Desk, records
 
@@ -235,6 +235,13 @@ async def test_a_key_of_a_check_is_no_key_for_a_batch(desk: Desk) -> None:
     assert outcome == "idempotency_key_reused"
     await desk.work_off()
     assert await desk.db.count("batches") == 0
+
+
+async def test_what_is_no_batch_keeps_its_key(desk: Desk) -> None:
+    submitted = factories.submit(idempotency=KEY)
+    await desk.db.flush(submitted)
+    assert await desk.order(DeleteBatch, submitted.check_id) == "not_found"
+    assert await desk.db.count("keys") == 1
 
 
 async def test_a_key_older_than_a_day_is_free(desk: Desk) -> None:

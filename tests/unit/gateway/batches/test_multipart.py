@@ -80,6 +80,9 @@ def test_an_empty_file_is_a_part_without_contents() -> None:
         b'--b\r\nContent-Disposition: form-data; name="a"\r\nContent-Transfer-Encoding: base64\r\n\r\n\r\n--b--',
         b"--b\r\nX: " + b"x" * MAX_HEAD_BYTES + b"\r\n\r\n\r\n--b--",
         b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n' * (MAX_PARTS + 1) + b"--b--",
+        b"--b\r\nContent-Disposition: form-data; name=\"a\"; filename*=idna''a.csv\r\n\r\n\r\n--b--",
+        b"--b\r\nContent-Disposition: form-data; name=\"a\"; filename*=u\0f''a.csv\r\n\r\n\r\n--b--",
+        b'--b\r\nContent-Disposition: form-data; name="a"; y="' + b";" * 2_000 + b"\r\n\r\n\r\n--b--",
     ],
 )
 def test_what_is_no_form_is_refused(body: bytes) -> None:

@@ -247,3 +247,10 @@ def test_whatever_is_wrong_with_an_archive(
             unpacked(path, changed)
         except Problem as problem:
             assert problem.code == "invalid_upload"  # noqa: PT017 - most are refused, some changes do not matter
+
+
+def test_a_file_that_is_said_to_be_too_dense_is_refused_before_any_is_read(path: Path) -> None:
+    archive = zipped({"a.csv": b"http://a.example/\n", "b.csv": b"http://b.example/\n" * 400_000})
+    path.write_bytes(archive)
+    with pytest.raises(Problem):
+        next(files_of(path))
