@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.gateway.problems import Problem
 
@@ -57,3 +57,10 @@ def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | N
     return web.Response(
         body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
     )
+
+
+def next_page(request: web.Request, limit: int, cursor: str | None) -> dict[str, str]:
+    """The header with the address of a list's next page (RFC 8288); none where there is no further page."""
+    if cursor is None:
+        return {}
+    return {hdrs.LINK: f'<{request.rel_url.update_query(limit=str(limit), cursor=cursor)}>; rel="next"'}

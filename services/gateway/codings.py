@@ -51,12 +51,16 @@ def unpack(body: bytes, coding: str, *, max_bytes: int) -> bytes:
             raise too_large(max_bytes)
         if unpacker.eof and not unpacker.unused_data:
             return unpacked
-    raise Problem("bad_request", f"The body is broken: it is no {coding}, or not all of it, or more.")
+    raise _broken(coding)
 
 
 def too_large(max_bytes: int) -> Problem:
     """The answer to a body of more than `max_bytes`."""
     return Problem("body_too_large", f"The body may have {max_bytes:,} bytes at most, decompressed.")
+
+
+def _broken(coding: str) -> Problem:
+    return Problem("bad_request", f"The body is broken: it is no {coding}, or not all of it, or more.")
 
 
 class Unpacker:
@@ -94,7 +98,7 @@ class Unpacker:
             if piece:
                 yield piece
             if unpacker.unused_data:
-                raise self._broken()
+                raise _broken(self._coding)
             data = unpacker.unconsumed_tail
             full = bool(data) or len(piece) == PIECE_BYTES  # what did not fit may be in the unpacker alone
 
@@ -105,7 +109,7 @@ class Unpacker:
             piece = unpacker.decompress(data, PIECE_BYTES)
         except zlib.error:
             if self._bytes or not self._windows:
-                raise self._broken() from None
+                raise _broken(self._coding) from None
         else:
             self._head = b"" if self._bytes or piece else self._head + data
             return piece, unpacker
@@ -119,12 +123,9 @@ class Unpacker:
             Problem: `bad_request`: something is missing.
         """
         if self._unpacker is not None and not self._is_empty and not self._unpacker.eof:
-            raise self._broken()
+            raise _broken(self._coding)
 
     def _count(self, piece: bytes) -> None:
         self._bytes += len(piece)
         if self._bytes > self._max_bytes:
             raise too_large(self._max_bytes)
-
-    def _broken(self) -> Problem:
-        return Problem("bad_request", f"The body is broken: it is no {self._coding}, or not all of it, or more.")

@@ -23,8 +23,8 @@ from shared.messages import (
 )
 
 EXPIRES_S: Final = 60.0
-DONE: Final = frozenset({"applied", "deleted"})
-"""Outcomes of commands about a check that did what they say."""
+_DONE: Final = frozenset({"applied", "deleted"})
+"""Outcomes of commands that did what they say."""
 
 
 class Refused(Exception):
@@ -107,15 +107,24 @@ class Commands:
 
     async def _see_done(self, kind: type[CheckCommand], check_id: UUID, trace: str) -> None:
         command = kind(id=self._new_id(), expires_at=self._expiry(), check_id=check_id, trace=trace)
-        outcome = await self._sender.send(command)
-        what = "expired" if outcome is None else outcome.outcome
-        if what == "expired":
-            raise NotCommitted(check_id)
-        if what not in DONE:
-            raise Refused(what)
+        require_done(await self._sender.send(command), check_id=check_id)
 
     def _expiry(self) -> datetime:
         return self._clock() + timedelta(seconds=EXPIRES_S)
+
+
+def require_done(outcome: CommandOutcome | None, *, check_id: UUID | None = None, batch_id: UUID | None = None) -> None:
+    """Sees to it that a command about a check, or else about a batch or many, did what it says.
+
+    Raises:
+        NotCommitted: it expired.
+        Refused: it was decided against.
+    """
+    became = "expired" if outcome is None else outcome.outcome
+    if became == "expired":
+        raise NotCommitted(check_id, batch_id=batch_id)
+    if became not in _DONE:
+        raise Refused(became, about="batch" if check_id is None else "check")
 
 
 def _submitted(check_id: UUID, outcome: CommandOutcome | None) -> Submitted:

@@ -13,6 +13,8 @@ import hashlib
 from typing import Final
 from uuid import UUID
 
+from services.gateway.problems import FieldError, Problem
+
 _DIGEST_BYTES: Final = 8
 
 
@@ -39,6 +41,21 @@ def decode(cursor: str, *, belongs_to: str) -> UUID:
     if last is None or raw[16:] != _digest(last, belongs_to):
         raise InvalidCursor("It was not made for this list.")
     return last
+
+
+def place_of(cursor: str | None, *, belongs_to: str) -> UUID | None:
+    """The id after which the page begins that a request asks for; None: it is the first page.
+
+    Raises:
+        Problem: `invalid_request`: the cursor is none of this list's.
+    """
+    if cursor is None:
+        return None
+    try:
+        return decode(cursor, belongs_to=belongs_to)
+    except InvalidCursor as error:
+        wrong = FieldError("/cursor", str(error))
+        raise Problem("invalid_request", f"/cursor: {wrong.message}", errors=[wrong]) from None
 
 
 def _digest(last: UUID, belongs_to: str) -> bytes:

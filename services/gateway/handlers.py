@@ -7,8 +7,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from services.gateway import cursors
-from services.gateway.answers import API, CHECKS, check_id_of, json_answer, no_such_check
-from services.gateway.problems import FieldError, Problem
+from services.gateway.answers import API, CHECKS, check_id_of, json_answer, next_page, no_such_check
 from services.gateway.requests import ListRequest, list_request, no_parameters
 from services.gateway.stats import StatsReader
 from services.gateway.store import READ_TIMEOUT_S, Store
@@ -75,11 +74,7 @@ class Api:
         """`GET /checks`: newest first, page by page."""
         asked = list_request(request.query.items())
         page = await self.page_of_checks(asked)
-        told: dict[str, str] = {}
-        if page.next_cursor is not None:
-            following = request.rel_url.update_query(limit=str(asked.limit), cursor=page.next_cursor)
-            told[hdrs.LINK] = f'<{following}>; rel="next"'
-        return json_answer(page, headers=told)
+        return json_answer(page, headers=next_page(request, asked.limit, page.next_cursor))
 
     async def page_of_checks(self, asked: ListRequest, *, timeout_s: float = READ_TIMEOUT_S) -> CheckList:
         """A page of the list of checks.
@@ -88,15 +83,10 @@ class Api:
             Problem: the cursor is none of this list's.
             StoreUnavailable: the database does not answer within `timeout_s`.
         """
-        before = None
-        if asked.cursor is not None:
-            try:
-                before = cursors.decode(asked.cursor, belongs_to=asked.wanted.list_name())
-            except cursors.InvalidCursor as error:
-                wrong = FieldError("/cursor", str(error))
-                raise Problem("invalid_request", f"/cursor: {wrong.message}", errors=[wrong]) from None
+        name = asked.wanted.list_name()
+        before = cursors.place_of(asked.cursor, belongs_to=name)
         items, more = await self._store.checks(asked.wanted, limit=asked.limit, before=before, timeout_s=timeout_s)
-        following = cursors.encode(items[-1].id, belongs_to=asked.wanted.list_name()) if more else None
+        following = cursors.encode(items[-1].id, belongs_to=name) if more else None
         return CheckList(items=items, next_cursor=following)
 
     async def show_stats(self, request: web.Request) -> web.Response:

@@ -22,11 +22,15 @@ class Pace:
         read_s: the longest pause.
         stall_s: within this time `stall_bytes` have to come.
         stall_bytes: see there.
+        grace_s: how long all of it may take, however little it is; and besides,
+        least_bytes_per_s: as long as what came takes at this pace.
     """
 
     read_s: float = 30.0
     stall_s: float = 60.0
     stall_bytes: int = 4 * 2**10
+    grace_s: float = 120.0
+    least_bytes_per_s: int = 16 * 2**10
 
 
 PACE: Final = Pace()
@@ -57,6 +61,8 @@ class _PaceClock:
         self._pace = pace
         self._waited_s = 0.0
         self._bytes = 0
+        self._stalled_s = 0.0  # of both, what is looked at for a stall
+        self._stalled_bytes = 0
 
     async def read(self, request: web.Request) -> bytes:
         """What has come; b"" at the end."""
@@ -68,13 +74,32 @@ class _PaceClock:
                     data = await request.content.readany()
         except TimeoutError:
             raise Problem("request_timeout", f"Nothing of the body came for {self._pace.read_s:g} s.") from None
-        self._waited_s += loop.time() - began_s
-        self._bytes += len(data)
-        if self._waited_s >= self._pace.stall_s:
-            if data and self._bytes < self._pace.stall_bytes:
-                raise Problem(
-                    "request_timeout",
-                    f"Of the body came less than {self._pace.stall_bytes:,} bytes in {self._pace.stall_s:g} s.",
-                )
-            self._waited_s, self._bytes = 0.0, 0
+        if data:
+            self._count(loop.time() - began_s, len(data))
         return data
+
+    def _count(self, waited_s: float, came_bytes: int) -> None:
+        """Takes what was waited, and what for.
+
+        Raises:
+            Problem: `request_timeout`: too long for that.
+        """
+        pace = self._pace
+        self._waited_s += waited_s
+        self._bytes += came_bytes
+        if self._waited_s > pace.grace_s + self._bytes / pace.least_bytes_per_s:
+            raise Problem(
+                "request_timeout",
+                f"Of the body came {self._bytes:,} bytes in {self._waited_s:.0f} s; beyond {pace.grace_s:g} s it has "
+                f"to come at {pace.least_bytes_per_s:,} bytes a second.",
+            )
+        self._stalled_s += waited_s
+        self._stalled_bytes += came_bytes
+        if self._stalled_s < pace.stall_s:
+            return
+        if self._stalled_bytes < pace.stall_bytes:
+            raise Problem(
+                "request_timeout",
+                f"Of the body came less than {pace.stall_bytes:,} bytes in {pace.stall_s:g} s.",
+            )
+        self._stalled_s, self._stalled_bytes = 0.0, 0

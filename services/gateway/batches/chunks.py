@@ -86,7 +86,10 @@ class Packer:
 
 
 class Digest:
-    """What two uploads have in common exactly when they have the same lines in order, and the same options.
+    """What two uploads have in common exactly when their lines ask for the same in order, and their options are equal.
+
+    As with single checks it is about what is meant, with defaults applied, and not about how that was written. A line
+    that no check can be made of means nothing, and is its text.
 
     Args:
         options: those of the batch, with the defaults applied.
@@ -94,11 +97,14 @@ class Digest:
 
     def __init__(self, options: Options) -> None:
         self._sum = hashlib.sha256()
-        self._add((options.label, options.defaults.question))
+        self._question = options.defaults.question
+        self._add((options.label, self._question))
 
     def add(self, record: ReadRecord) -> None:
-        """Takes the next line: what it says and what was read in that (a CSV's header is no line, but has a say)."""
-        self._add((record.text, record.url, record.question, record.label))
+        """Takes the next line."""
+        question = record.question
+        own = None if question == self._question else question
+        self._add((record.text if record.url is None else None, record.url, own, record.label))
 
     def _add(self, value: object) -> None:
         self._sum.update(msgspec.json.encode(value) + b"\n")

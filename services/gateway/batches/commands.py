@@ -9,9 +9,9 @@ from typing import Final
 from uuid import UUID
 
 from services.gateway.batches.chunks import Chunk
-from services.gateway.commands import DONE, EXPIRES_S, Refused
+from services.gateway.commands import EXPIRES_S, require_done
 from services.gateway.filters import CheckFilter
-from services.gateway.sending import NotCommitted, Sender
+from services.gateway.sending import Sender
 from services.gateway.uploads.options import Options
 from shared import ids, messages
 from shared.clock import WallClock
@@ -19,7 +19,6 @@ from shared.messages import (
     BatchCommand,
     CancelBatch,
     CloseBatch,
-    CommandOutcome,
     DeleteBatch,
     FillBatch,
     Idempotency,
@@ -29,6 +28,8 @@ from shared.messages import (
     RetryBatch,
     RetryChecks,
 )
+
+_Order = PauseBatch | ResumeBatch | RetryBatch | DeleteBatch
 
 UPLOAD_EXPIRES_S: Final = 600.0
 FILL_WITHIN_S: Final = 55.0
@@ -116,7 +117,7 @@ class BatchCommands:
         outcome = await self._sender.send(command, give_up_s=CLOSE_WITHIN_S)
         if outcome is not None and outcome.outcome == "repeated" and outcome.batch_id is not None:
             return Closed(outcome.batch_id, repeated=True)
-        _require_done(outcome, batch_id)
+        require_done(outcome, batch_id=batch_id)
         return Closed(batch_id, repeated=False)
 
     async def cancel(self, batch_id: UUID, *, reason: str | None = None, trace: str) -> None:
@@ -127,23 +128,19 @@ class BatchCommands:
 
     async def pause(self, batch_id: UUID, *, trace: str) -> None:
         """Lets nothing of a batch begin."""
-        command = PauseBatch(id=self._new_id(), expires_at=self._expiry(), batch_id=batch_id, trace=trace)
-        await self._see_done(command, batch_id)
+        await self._order(PauseBatch, batch_id, trace)
 
     async def resume(self, batch_id: UUID, *, trace: str) -> None:
         """Lets it go on."""
-        command = ResumeBatch(id=self._new_id(), expires_at=self._expiry(), batch_id=batch_id, trace=trace)
-        await self._see_done(command, batch_id)
+        await self._order(ResumeBatch, batch_id, trace)
 
     async def retry(self, batch_id: UUID, *, trace: str) -> None:
         """Begins a new run of its failed checks."""
-        command = RetryBatch(id=self._new_id(), expires_at=self._expiry(), batch_id=batch_id, trace=trace)
-        await self._see_done(command, batch_id)
+        await self._order(RetryBatch, batch_id, trace)
 
     async def delete(self, batch_id: UUID, *, trace: str) -> None:
         """Removes a batch with its checks."""
-        command = DeleteBatch(id=self._new_id(), expires_at=self._expiry(), batch_id=batch_id, trace=trace)
-        await self._see_done(command, batch_id)
+        await self._order(DeleteBatch, batch_id, trace)
 
     async def retry_checks(self, wanted: CheckFilter, *, trace: str) -> UUID:
         """Begins a new run of all failed or cancelled checks of a filter; returns the name of that."""
@@ -152,16 +149,12 @@ class BatchCommands:
         await self._see_done(command, None)
         return command.id
 
+    async def _order(self, kind: type[_Order], batch_id: UUID, trace: str) -> None:
+        command = kind(id=self._new_id(), expires_at=self._expiry(), batch_id=batch_id, trace=trace)
+        await self._see_done(command, batch_id)
+
     async def _see_done(self, command: BatchCommand, batch_id: UUID | None, *, give_up_s: float | None = None) -> None:
-        _require_done(await self._sender.send(command, give_up_s=give_up_s), batch_id)
+        require_done(await self._sender.send(command, give_up_s=give_up_s), batch_id=batch_id)
 
     def _expiry(self, within_s: float = EXPIRES_S) -> datetime:
         return self._clock() + timedelta(seconds=within_s)
-
-
-def _require_done(outcome: CommandOutcome | None, batch_id: UUID | None) -> None:
-    became = "expired" if outcome is None else outcome.outcome
-    if became == "expired":
-        raise NotCommitted(batch_id=batch_id)
-    if became not in DONE:
-        raise Refused(became, about="batch")

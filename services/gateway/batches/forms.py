@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
+import structlog
 from aiohttp import hdrs, web
 
 from services.gateway.batches.bodies import PACE, Pace, pieces
@@ -17,9 +19,15 @@ from services.gateway.batches.multipart import MultipartReader, Part, boundary_o
 from services.gateway.fields import escape
 from services.gateway.problems import FieldError, Problem
 
+log = structlog.get_logger(__name__)
+
 FILE: Final = "file"
 MAX_FIELDS_BYTES: Final = 2**20
 """All fields but the file, together."""
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+Spool = Callable[[], IO[bytes]]
+"""Opens a file of which nothing is left when it is closed."""
 
 
 @dataclass(slots=True)
@@ -50,14 +58,17 @@ class Form:
 
 
 @asynccontextmanager
-async def read_form(request: web.Request, *, max_bytes: int, pace: Pace = PACE) -> AsyncIterator[Form]:
+async def read_form(
+    request: web.Request, *, max_bytes: int, pace: Pace = PACE, spool: Spool = tempfile.TemporaryFile
+) -> AsyncIterator[Form]:
     """Reads a form; its file has no name on the disk, so it is gone when the context ends or the process is killed.
 
     Raises:
-        Problem: as `bodies.pieces`; `bad_request`: it is no form; `invalid_request`: two files, or what is not UTF-8.
+        Problem: as `bodies.pieces`; `bad_request`: it is no form; `invalid_request`: two files, or what is not UTF-8;
+            `upload_interrupted`: the disk is full.
     """
     reader = MultipartReader(boundary_of(request.headers.get(hdrs.CONTENT_TYPE, "")))
-    with tempfile.TemporaryFile() as file:
+    with _room_for(spool) as file:
         form = Form(file)
         writer = _Writer(form)
         async for piece in pieces(request, max_bytes=max_bytes, pace=pace):
@@ -70,6 +81,19 @@ async def read_form(request: web.Request, *, max_bytes: int, pace: Pace = PACE) 
         writer.end()
         await asyncio.to_thread(file.flush)
         yield form
+
+
+@contextmanager
+def _room_for(spool: Spool) -> Iterator[IO[bytes]]:
+    """A file; a disk that is full shows when it is opened, written or closed."""
+    try:
+        with spool() as file:
+            yield file
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        log.error("no room for the file of an upload", error=str(error))
+        raise Problem("upload_interrupted", "This gateway has no room left on its disk for the file.") from None
 
 
 class _Writer:

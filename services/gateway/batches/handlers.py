@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from aiohttp import hdrs, web
 
-from services.gateway.answers import BATCHES, json_answer
+from services.gateway.answers import BATCHES, json_answer, next_page
 from services.gateway.batches import export
 from services.gateway.batches.asking import batches_asked, export_asked, lines_asked
 from services.gateway.batches.reading import BatchReader, batch_id_of
@@ -38,13 +38,13 @@ class BatchApi:
         """`GET /batches`: newest first, page by page."""
         asked = batches_asked(request.query.items())
         page = await self._batches.page_of_batches(asked)
-        return json_answer(page, headers=_next(request, asked.limit, page.next_cursor))
+        return json_answer(page, headers=next_page(request, asked.limit, page.next_cursor))
 
     async def list_lines(self, request: web.Request) -> web.Response:
         """`GET /batches/{id}/lines`: in their order, page by page."""
         batch_id, asked = batch_id_of(request), lines_asked(request.query.items())
         page = await self._batches.page_of_lines(batch_id, asked)
-        return json_answer(page, headers=_next(request, asked.limit, page.next_cursor))
+        return json_answer(page, headers=next_page(request, asked.limit, page.next_cursor))
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """`GET /batches/{id}/export`: all lines, as a file, as fast as it is taken.
@@ -76,9 +76,3 @@ class BatchApi:
             raise
         await response.write_eof()
         return response
-
-
-def _next(request: web.Request, limit: int, cursor: str | None) -> dict[str, str]:
-    if cursor is None:
-        return {}
-    return {hdrs.LINK: f'<{request.rel_url.update_query(limit=str(limit), cursor=cursor)}>; rel="next"'}

@@ -14,9 +14,10 @@ from aiohttp import web
 from services.gateway import headers
 from services.gateway.batches import sources
 from services.gateway.batches.bodies import PACE, Pace, pieces
-from services.gateway.batches.commands import BatchCommands
+from services.gateway.batches.commands import BatchCommands, Closed
 from services.gateway.batches.forms import Form, read_form
 from services.gateway.batches.reading import BatchReader
+from services.gateway.batches.slots import Slots
 from services.gateway.batches.sources import Records
 from services.gateway.batches.uploading import Upload
 from services.gateway.batches.views import BatchView
@@ -33,7 +34,6 @@ from services.gateway.waiting import TooManyWaiting
 
 log = structlog.get_logger(__name__)
 
-MOST_AT_ONCE: Final = 16
 FORM_TYPE: Final = "multipart/form-data"
 TYPES: Final = "application/json, application/x-ndjson, text/csv, text/plain, multipart/form-data"
 END_WITHIN_S: Final = 5.0
@@ -69,6 +69,7 @@ class Uploads:
         self._batches = batches
         self._max_bytes = max_bytes
         self._pace = pace
+        self._slots = Slots()
         self._deadlines: set[asyncio.Timeout] = set()
         self._giving_up: set[asyncio.Task[None]] = set()
         self._stop_at_s: float | None = None
@@ -95,19 +96,26 @@ class Uploads:
                 beside = [(name, value) for name, value in request.query.items() if name not in said]
                 given = options.of_form([*form.fields, *beside])
                 return await self._take(request, given, sources.of_form(form, given.defaults), key=key)
+        given, records = await self._records(request)
         async with self._slot():
-            if headers.is_json(request.content_type, request.charset):
-                asked = options.fields_of_query(request.query.items())
-                given, items = options.of_json(asked | parse_object(await read_body(request)))
-                return await self._take(request, given, sources.in_turns(read_items(items, given.defaults)), key=key)
-            kind = kind_of_type(request.content_type)
-            if kind is None:
-                accepted = {"Accept-Post": TYPES}
-                raise Problem("unsupported_media_type", f"An upload is one of {TYPES}.", headers=accepted)
-            given = options.of_query(request.query.items())
-            reading = reader(kind, given.defaults, charset=request.charset)
-            body = pieces(request, max_bytes=self._max_bytes, pace=self._pace)
-            return await self._take(request, given, sources.of_blocks(body, reading), key=key)
+            return await self._take(request, given, records, key=key)
+
+    async def _records(self, request: web.Request) -> tuple[Options, Records]:
+        """What a request that is no form asks for; of JSON all of the body, of a stream nothing yet.
+
+        JSON is small: its client must not hold a slot, in which nothing happens, for as long as it takes to send it.
+        """
+        if headers.is_json(request.content_type, request.charset):
+            asked = options.fields_of_query(request.query.items())
+            given, items = options.of_json(asked | parse_object(await read_body(request)))
+            return given, sources.in_turns(read_items(items, given.defaults))
+        kind = kind_of_type(request.content_type)
+        if kind is None:
+            accepted = {"Accept-Post": TYPES}
+            raise Problem("unsupported_media_type", f"An upload is one of {TYPES}.", headers=accepted)
+        given = options.of_query(request.query.items())
+        reading = reader(kind, given.defaults, charset=request.charset)
+        return given, sources.of_blocks(pieces(request, max_bytes=self._max_bytes, pace=self._pace), reading)
 
     @asynccontextmanager
     async def form(self, request: web.Request) -> AsyncIterator[Form]:
@@ -153,30 +161,47 @@ class Uploads:
         Raises:
             Problem: `too_many_uploads`, or `upload_interrupted`.
         """
-        if len(self._deadlines) >= MOST_AT_ONCE:
-            raise Problem("too_many_uploads", f"{len(self._deadlines)} uploads are under way here.")
-        deadline = asyncio.timeout_at(self._stop_at_s)
-        self._deadlines.add(deadline)
-        try:
-            async with deadline:
-                yield
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise Problem("upload_interrupted", "This gateway is stopping.") from None
-        finally:
-            self._deadlines.discard(deadline)
+        async with self._slots.slot():
+            deadline = asyncio.timeout_at(self._stop_at_s)
+            self._deadlines.add(deadline)
+            try:
+                async with deadline:
+                    yield
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                raise Problem("upload_interrupted", "This gateway is stopping.") from None
+            finally:
+                self._deadlines.discard(deadline)
 
     async def _take(self, request: web.Request, given: Options, records: Records, *, key: str | None) -> Uploaded:
         trace = request[TRACE]
         upload = Upload(self._commands, given, trace=trace)
         try:
-            closed = await upload.take(records, key=key)
+            closed = await self._see_closed(upload, records, key=key)
         except BaseException as error:
             if upload.to_give_up:
                 self._give_up(upload, self._reason(upload, error), trace)
             raise
         return Uploaded(await self._batches.read_back(closed.batch_id), repeated=closed.repeated)
+
+    async def _see_closed(self, upload: Upload, records: Records, *, key: str | None) -> Closed:
+        """Takes the upload; what is nobody's wish, and comes to nothing, is `upload_interrupted`.
+
+        Raises:
+            Problem, NotCommitted, Refused, TooManyWaiting: see `take`.
+        """
+        try:
+            return await upload.take(records, key=key)
+        except NotCommitted:
+            if not upload.to_give_up:
+                raise  # it was asked to close, and may yet do so
+            raise Problem("upload_interrupted", "Nothing confirmed in time that its lines are recorded.") from None
+        except Refused as refused:
+            reason = await self._batches.reason_of(upload.batch_id) if refused.outcome == "not_receiving" else None
+            if reason is None:
+                raise
+            raise Problem("upload_interrupted", f"The batch was given up while its lines came: {reason}") from None
 
     def _reason(self, upload: Upload, error: BaseException) -> str:
         lines = f"{upload.lines:,} line{'' if upload.lines == 1 else 's'}"

@@ -81,7 +81,7 @@ ORDER BY l.seq
 """
 _SHOWN: Final = "CASE WHEN l.fate IS NULL THEN r.error_code END AS error_code"
 _EXPORTED: Final = """
-       l.url, coalesce(l.label, b.label) AS label, q.words, c.status AS check_status, r.counts, r.total, r.error_code,
+       l.url, l.label, q.words, c.status AS check_status, r.counts, r.total, r.error_code,
        r.http_status, r.final_url, r.title, r.bytes, c.attempts, c.finished_at
 """
 

@@ -15,7 +15,7 @@ from services.gateway.batches.store import BatchStore
 from services.gateway.batches.views import BatchList, BatchView, LineList
 from services.gateway.commands import Refused
 from services.gateway.following import READ_BACK_TIMEOUT_S
-from services.gateway.problems import FieldError, Problem
+from services.gateway.problems import Problem
 from services.gateway.sending import NotCommitted
 from services.gateway.store import READ_TIMEOUT_S, StoreUnavailable
 from services.gateway.views import Row
@@ -78,6 +78,15 @@ class BatchReader:
             raise Refused("deleted", about="batch")
         return batch
 
+    async def reason_of(self, batch_id: UUID) -> str | None:
+        """Why a batch was cancelled, where nobody asked for that; None: somebody did, or it is gone."""
+        try:
+            batch = await self._store.batch(batch_id, timeout_s=READ_BACK_TIMEOUT_S)
+        except StoreUnavailable as error:
+            log.warning("cancelled batch can't be read", batch=str(batch_id), error=str(error))
+            return "Why can't be looked up now."
+        return None if batch is None else batch.reason
+
     async def page_of_batches(self, asked: BatchesAsked, *, timeout_s: float = READ_TIMEOUT_S) -> BatchList:
         """A page of the list of batches, newest first.
 
@@ -85,7 +94,7 @@ class BatchReader:
             Problem: `invalid_request`: the cursor is none of this list's.
         """
         name = f"batches?{asked.status}&{asked.label}"
-        before = _place(asked.cursor, name)
+        before = cursors.place_of(asked.cursor, belongs_to=name)
         items, more = await self._store.batches(
             status=asked.status, label=asked.label, limit=asked.limit, before=before, timeout_s=timeout_s
         )
@@ -99,7 +108,7 @@ class BatchReader:
             Problem: `not_found`; or `invalid_request`: the cursor is none of this list's.
         """
         name = f"batches/{batch_id}/lines?{asked.state}"
-        place = _place(asked.cursor, name)
+        place = cursors.place_of(asked.cursor, belongs_to=name)
         found = await self._store.lines(
             batch_id,
             state=asked.state,
@@ -131,13 +140,3 @@ class BatchReader:
             after = rows[-1]["seq"]
         if await self._store.words_of(batch_id) is None:  # deleted meanwhile: what was sent is not all
             raise no_such_batch()
-
-
-def _place(cursor: str | None, name: str) -> UUID | None:
-    if cursor is None:
-        return None
-    try:
-        return cursors.decode(cursor, belongs_to=name)
-    except cursors.InvalidCursor as error:
-        wrong = FieldError("/cursor", str(error))
-        raise Problem("invalid_request", f"/cursor: {wrong.message}", errors=[wrong]) from None

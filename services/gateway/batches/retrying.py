@@ -101,11 +101,19 @@ def filter_to_retry(query: Iterable[tuple[str, str]], body: Mapping[str, Any]) -
     for name, value in body.items():
         if isinstance(value, str):
             values[name] = value
-        elif name == "http_status" and type(value) in {int, float} and value == int(value):
-            values[name] = str(int(value))  # 404.0 is a whole number, too (JSON Schema, 6.1.1)
-        else:
+        elif name == "http_status":
+            values[name] = _digits(value)
+        elif name in RetryInput.__struct_fields__:
+            values.pop(name, None)
             fields.errors.append(FieldError(f"/{escape(name)}", "Must be a string."))
+        else:
+            values[name] = ""  # unknown, whatever it says
     return _read(fields)
+
+
+def _digits(value: Any) -> str:
+    """A whole number as it stands in a query, 404.0 too (JSON Schema, 6.1.1); "" for what is none."""
+    return str(int(value)) if type(value) in {int, float} and value == int(value) else ""
 
 
 def _read(fields: Fields) -> CheckFilter:

@@ -68,7 +68,9 @@ def of_text(text: str, defaults: Defaults) -> Records:
 
 
 async def _of_zip(form: Form, defaults: Defaults) -> Records:
-    for each in zips.files_of(form.path):
+    files = zips.files_of(form.path)
+    # Before the first one all of the list of contents is read, which takes half a second where it is long.
+    while (each := await asyncio.to_thread(next, files, None)) is not None:
         reading = reader(each.kind, defaults, file=each.name)
         async for some in of_blocks(_turns(each.blocks), reading):
             yield some

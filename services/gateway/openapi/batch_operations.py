@@ -77,8 +77,8 @@ OPERATIONS: Final = (
             "header) and may have `words` (with `;` between them) and `label`; plain text has one address on each "
             "line. Options are query parameters; a form may have them as fields, and a JSON object has them itself, "
             "which both go before those.\n\nThe `Idempotency-Key` is bound when the upload is complete: the same key "
-            "with the same lines and options gives the same batch. An upload that breaks off leaves a cancelled batch "
-            "that says how far it got."
+            "with lines and options that mean the same gives the same batch. An upload that breaks off leaves a "
+            "cancelled batch that says how far it got."
         ),
         parameters=("Idempotency-Key",),
         query=UploadInput,

@@ -23,11 +23,6 @@ class Cells(NamedTuple):
     quoted: frozenset[int]
     state: Literal["whole", "open", "torn"]
 
-    @property
-    def is_blank(self) -> bool:
-        """Whether nothing stands in it: spreadsheets write rows of delimiters alone."""
-        return not any(value and not value.isspace() for value in self.values)
-
 
 def cells_of(text: str, delimiter: str) -> Cells:
     """The cells of one row, which may have several lines.

@@ -102,7 +102,7 @@ class CsvReader:
             return self._lone_cell(line)
         cells = cells_of(line.text, layout.delimiter)
         if cells.state == "whole":
-            return None if cells.is_blank else self._record(line.number, line.text, cells, layout)
+            return self._record(line.number, line.text, cells, layout)
         if self._credit <= 0:
             return self._judge.refuse(line.number, line.text, _UNCLOSED)
         self._open, self._open_chars = [line], len(line.text)
@@ -174,23 +174,20 @@ def _cell(cells: Cells, column: int) -> str:
 
 
 def _is_clear(cells: Cells, layout: Layout) -> bool:
-    """Whether a row has as many cells as there are columns; or it is plain all the same what the address is."""
+    """Whether a row has the cells that the header tells of; or it is plain all the same what the address is."""
     width, delimiter = layout.width, layout.delimiter
-    if width is None or delimiter is None or len(cells.values) == width:
+    if width is None or delimiter is None:
         return True
-    if not layout.header:
-        return ends_clearly(cells, layout.url, delimiter)
     if not any(cell.strip() for cell in cells.values[width:]):
         return True  # empty cells at the end may be missing, or too many
-    if layout.words is not None and delimiter == ";":
+    if layout.words is not None:
         return False  # the words are, most likely, in cells of their own
     is_address = layout.url == 0 or "://" in _cell(cells, layout.url)
     return is_address and ends_clearly(cells, layout.url, delimiter)
 
 
 def _unclear(cells: Cells, layout: Layout) -> str:
-    there = "the header" if layout.header else "most other rows"
     return (
-        f"The row has {len(cells.values)} cells, {there} {layout.width}: it is not clear where the address or the "
+        f"The row has {len(cells.values)} cells, the header {layout.width}: it is not clear where the address or the "
         f"words end. What holds a {DELIMITERS.get(layout.delimiter or '', 'delimiter')} has to stand in quotes."
     )

@@ -25,6 +25,7 @@ _BLOCK_BYTES: Final = 64 * 2**10
 _MOST_AT_ONCE: Final = 2 * 2**20  # that is, the longest list of contents: the archive's own module reads it in one go
 _SMALL_BYTES: Final = 256 * 2**10  # as much may be unpacked of however little
 _LOCAL_HEADER_BYTES: Final = 30
+_END_BYTES: Final = 22  # all that there is of an archive that is empty, but for its comment
 _LARGEST_PLACE: Final = 2**62
 _MAX_NAME_CHARS: Final = 1_000
 _ENCRYPTED: Final = 0x1 | 0x40 | 0x2000
@@ -88,12 +89,15 @@ def files_of(path: Path, limits: ZipLimits = LIMITS) -> Iterator[ZippedFile]:
     """The files of an archive, in the order of their names; what desktops leave in archives is passed over.
 
     Raises:
-        Problem: `invalid_upload`: it is no archive, or holds what is not read here or nothing that is. As far as that
-            can be seen beforehand, it is raised before the first file.
+        Problem: `invalid_upload`: it is no archive, or holds what is not read here; `empty_batch`: it holds nothing. As
+            far as that can be seen beforehand, it is raised before the first file.
     """
     with _BoundedFile(io.FileIO(path)) as raw, _opened(raw) as archive:
+        size = path.stat().st_size
+        if not archive.infolist() and size > _END_BYTES + len(archive.comment):
+            raise _bad("is broken: its list of contents has nothing of what is in it.")
         wanted = _wanted(archive.infolist(), limits)
-        _check_places(wanted.values(), path.stat().st_size)
+        _check_places(wanted.values(), size)
         left = limits.unpacked_bytes
         for name in sorted(wanted):
             unpacked = _Unpacked(archive, wanted[name], name, left, limits)
@@ -121,7 +125,7 @@ def _wanted(entries: Sequence[ZipInfo], limits: ZipLimits) -> dict[str, ZipInfo]
             raise _bad(f"has two files of the name {name!r}.")
         wanted[name] = entry
     if not wanted:
-        raise _bad("has no .csv, .txt or .ndjson file in it.")
+        raise Problem("empty_batch", "The zip archive has no file in it that is read here.")
     if len(wanted) > limits.files:
         raise _bad(f"has {len(wanted):,} files in it; {limits.files:,} are the most.")
     if sum(entry.file_size for entry in wanted.values()) > limits.unpacked_bytes:

@@ -94,9 +94,11 @@ async def export(stack: Stack, batch: dict[str, Any], format_: str) -> str:
 
 
 async def test_a_long_export_has_every_line_once_and_in_order(stack: Stack) -> None:
-    batch = await upload(stack, "".join(f"a.example/{number}\n" for number in range(1_234)))
-    lines = (await export(stack, batch, "ndjson")).splitlines()
-    assert [json.loads(line)["line"] for line in lines] == list(range(1, 1_235))
+    rows = [f"a.example/{number},{'own' if number % 2 else ''}\n" for number in range(1_234)]
+    batch = await upload(stack, "url,label\n" + "".join(rows), "text/csv", query={"label": "the batch's"})
+    lines = [json.loads(line) for line in (await export(stack, batch, "ndjson")).splitlines()]
+    assert [line["line"] for line in lines] == list(range(2, 1_236))
+    assert [line["label"] for line in lines] == [None, "own"] * 617
     async with stack.http.head(f"{BATCHES}/{batch['id']}/export") as answer:
         assert answer.status == 200
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import zlib
+from contextlib import AsyncExitStack
 from typing import Any
 
+import asyncpg
 import pytest
 
-from services.gateway.batches.intake import MOST_AT_ONCE
+from services.gateway.batches.slots import MOST_AT_ONCE
+from services.recorder.batches.reaper import give_up_silent
+from tests.integration.gateway import raw
 from tests.integration.gateway.stack import Stack
 from tests.integration.gateway.uploading import (
     BATCHES,
@@ -96,6 +100,7 @@ async def test_an_upload_without_lines_leaves_nothing(stack: Stack, media_type: 
     body = "url,words\n\n" if media_type == "text/csv" else "\n\n \n"
     assert (await upload(stack, body, media_type, status=422))["code"] == "empty_batch"
     assert (await upload(stack, b"", media_type, status=422))["code"] == "empty_batch"
+    assert (await upload_file(stack, "x.zip", zipped(), status=422))["code"] == "empty_batch"
     assert await stack.ask("SELECT count(*) FROM batches") == 0
 
 
@@ -177,6 +182,27 @@ async def test_who_cancels_or_deletes_the_batch_ends_its_upload(stack: Stack) ->
             assert (await answer)["http"] == 409
 
 
+async def test_a_batch_that_the_recorder_gave_up_is_no_fault_of_who_uploads_it(stack: Stack) -> None:
+    async with slowly(stack) as (client, answer):
+        client.send("a.example\n")
+        await settled(stack, await newest(stack), total=1)
+        connection = await asyncpg.connect(stack.database_url)
+        assert len(await give_up_silent(connection, silent_s=0.0)) == 1  # as after an outage
+        await connection.close()
+        client.send("b.example\n")
+        client.send(None)
+        told = await answer
+        assert (told["http"], told["code"]) == (503, "upload_interrupted")
+        assert "The upload broke off after 1 line." in told["detail"]
+
+
+async def test_lines_that_are_not_recorded_in_time_are_an_upload_to_be_sent_again(door: Stack) -> None:
+    async with asyncio.TaskGroup() as group:
+        answer = group.create_task(upload(door, "a.example", status=503))
+        await door.outcome_of_next_command("expired")
+    assert answer.result()["code"] == "upload_interrupted"
+
+
 async def test_a_stopping_gateway_ends_its_uploads(parts: Stack) -> None:
     async with parts.recorder(), parts.gateway() as service, slowly(parts) as (client, answer):
         client.send("a.example\n")
@@ -206,6 +232,17 @@ async def test_there_are_so_many_uploads_at_once_and_no_more(stack: Stack) -> No
         refused = await upload(stack, "a.example", status=503)
         assert refused["code"] == "too_many_uploads"
         ends.set()
+
+
+async def test_who_does_not_send_his_json_keeps_nobody_from_uploading(stack: Stack) -> None:
+    head = raw.request("POST", BATCHES, Content_Type="application/json", Content_Length="100", Expect="100-continue")
+    async with AsyncExitStack() as silent:
+        for _ in range(MOST_AT_ONCE):
+            reader, writer = await asyncio.open_connection("127.0.0.1", stack.port)
+            silent.callback(writer.close)
+            writer.write(head)
+            assert b" 100 " in await reader.readuntil(b"\r\n\r\n")  # it is waited for now
+        assert (await upload(stack, "a.example"))["total"] == 1
 
 
 async def test_the_same_key_and_the_same_lines_are_the_same_batch(stack: Stack) -> None:

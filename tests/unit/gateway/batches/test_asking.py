@@ -50,7 +50,29 @@ def test_what_is_retried() -> None:
         ([], {"http_status": True}, ["/http_status"]),
         ([], {"http_status": "abc"}, ["/http_status"]),
         ([], {"words": ["a"]}, ["/words"]),
+        ([("a/b~", "x"), ("a/b~", "y")], {}, ["/a~1b~0"]),
+        ([("label", "a")], {"label": 7, "status": [], "x": 1}, ["/label", "/status", "/x"]),
     ],
 )
 def test_what_can_not_be_retried(query: list[tuple[str, str]], body: dict[str, Any], wrong: list[str]) -> None:
     assert set(pointers(filter_to_retry, query, body)) == set(wrong)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("http_status", True, "Must be a whole number from 100 to 999."),
+        ("http_status", 404.5, "Must be a whole number from 100 to 999."),
+        ("http_status", None, "Must be a whole number from 100 to 999."),
+        ("http_status", {}, "Must be a whole number from 100 to 999."),
+        ("status", 7, "Must be a string."),
+        ("created_from", None, "Must be a string."),
+        ("limit", 7, "Unknown field; known are: "),
+    ],
+)
+def test_what_is_wrong_with_a_value_of_another_type(field: str, value: Any, message: str) -> None:
+    with pytest.raises(Problem) as caught:
+        filter_to_retry([], {field: value})
+    (error,) = caught.value.errors
+    assert (caught.value.kind.status, error.pointer) == (422, f"/{field}")
+    assert error.message.startswith(message)

@@ -1,10 +1,15 @@
+"""Records on their way to the recorder: chunks of them, and what two uploads have in common."""
+
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.batches.chunks import MOST_BYTES, MOST_RECORDS, Chunk, Digest, Packer
+from services.gateway.json_bodies import parse_object
+from services.gateway.uploads.json_batch import read_items
 from services.gateway.uploads.options import Options
+from services.gateway.uploads.options import of_json as options_of_json
 from services.gateway.uploads.records import Defaults, ReadRecord
 from shared.messages import Question
 
@@ -64,17 +69,45 @@ def digest(*records: ReadRecord, options: Options = OPTIONS) -> str:
     return found.hex()
 
 
-def test_uploads_are_the_same_when_lines_and_options_are() -> None:
-    assert digest(record(1), record(2, text="b")) == digest(record(3), record(7, text="b"))  # blank lines do not count
+def bad(line: int, text: str) -> ReadRecord:
+    return ReadRecord(line, text, None, None, None, None, "No address.")
+
+
+def asked(number: int, line: int = 1, *, label: str | None = None, question: Question | None = None) -> ReadRecord:
+    return ReadRecord(line, "a", f"http://a/{number}", "a", question, label, None)
+
+
+def test_uploads_are_the_same_when_what_they_ask_for_is() -> None:
+    assert digest(asked(1), bad(2, "b")) == digest(asked(1, 3), bad(7, "b"))  # blank lines do not count
     assert digest(record(1, file="x")) == digest(record(1, file="y"))
+    assert digest(record(1, text="a")) == digest(record(1, text="http://A/"))
+    assert digest(asked(1)) == digest(asked(1, question=PYTHON))
     different = [
-        digest(record(1), record(2, text="b")),
-        digest(record(2, text="b"), record(1)),
-        digest(record(1)),
-        digest(record(1), record(2)),
-        digest(record(1), record(2, text="b", question=SNAKE)),
-        digest(record(1), record(2, text="b"), options=Options(Defaults(SNAKE), None)),
-        digest(record(1), record(2, text="b"), options=Options(Defaults(PYTHON), "label")),
-        digest(record(1, text="a,b"), record(2, text="")),
+        digest(asked(1), asked(2)),
+        digest(asked(2), asked(1)),
+        digest(asked(1)),
+        digest(asked(1), asked(1)),
+        digest(asked(1), asked(2, label="x")),
+        digest(asked(1), asked(2, question=SNAKE)),
+        digest(asked(1), asked(2), options=Options(Defaults(SNAKE), None)),
+        digest(asked(1), asked(2), options=Options(Defaults(PYTHON), "label")),
+        digest(asked(1), bad(2, "b")),
+        digest(asked(1), bad(2, "c")),
+        digest(bad(1, "a,b"), bad(2, "")),
+        digest(bad(1, "a"), bad(2, "b")),
     ]
     assert len(set(different)) == len(different)
+
+
+def of_json(body: bytes) -> str:
+    options, items = options_of_json(parse_object(body))
+    return digest(*read_items(items, options.defaults), options=options)
+
+
+def test_json_that_means_the_same_is_the_same_however_it_is_written() -> None:
+    first = of_json(b'{"items": [{"url": "a.example", "words": ["python"]}, {"url": "b.example"}, {"url": 1, "x": 2}]}')
+    assert first == of_json(
+        b'{"label": "", "items":[{"words":["python"],"url":"http://A.example:80/#x","scope":"text"},'
+        b'{"url":"b.example","label":null,"whole_word":true},{"url":1, "x": 2}], "words": ["python"]}'
+    )
+    assert first != of_json(b'{"items": [{"url": "a.example", "words": ["java"]}, {"url": "b.example"}, {"url": 1}]}')

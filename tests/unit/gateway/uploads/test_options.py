@@ -53,6 +53,7 @@ def test_what_a_form_leaves_blank_is_not_said() -> None:
         ([("whole_word", "True")], ["/whole_word"]),
         ([("label", "x" * 201)], ["/label"]),
         ([("word", "x"), ("items", "[]")], ["/word", "/items"]),
+        ([("n/a", "y"), ("n/a", "z")], ["/n~1a", "/n~1a"]),
         ([("case_sensitive", "x"), ("scope", "y"), ("n/a", "z")], ["/scope", "/case_sensitive", "/n~1a"]),
     ],
 )
