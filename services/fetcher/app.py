@@ -218,7 +218,8 @@ class _Fetcher:
             rate = math.ceil((load.finished - finished) / max(now_s - said_s, HERE_EVERY_S / 2))
             said_s, finished = now_s, load.finished
             self.watch.look()
-            capacity = self.service.config.max_in_flight if self.watch.is_right() else 0
+            # What is released beyond that would wait in a queue while its lease goes by.
+            capacity = self.service.config.max_in_flight - self.pace.given_up if self.watch.is_right() else 0
             try:
                 here = self._here(capacity=capacity, in_flight=load.in_flight, finished_last_s=rate)
                 await self.outbox.publish(here)

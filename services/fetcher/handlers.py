@@ -204,6 +204,7 @@ class Attempts:
             error=error,
             facts=facts,
             trace=check.trace,
+            lane=check.lane,
         )
 
     async def _count(self, message: Message, check: ClaimedCheck, trail: Trail, until_s: float) -> PageCount:

@@ -31,6 +31,11 @@ class Pace:
     least: int
     limit: int
 
+    @property
+    def given_up(self) -> int:
+        """How much less that is than the most."""
+        return self.most - self.limit
+
     def saw(self, late_s: float) -> int:
         """Takes how late the event loop was of late, in seconds; returns the new limit."""
         if late_s > LATE_S:

@@ -1,19 +1,21 @@
 """Wires the recorder: consumers of `commands` and `results`, the flush, batches, and the pruning of what is old."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import asyncpg
 import structlog
+from prometheus_client import CollectorRegistry
 
 from services.recorder import sql
 from services.recorder.batches import sql as batches_sql
-from services.recorder.batches.handlers import COMMIT_WITHIN_S, STATEMENT_TIMEOUT_S, BatchRecorder
+from services.recorder.batches.handing_back import HandingBack
+from services.recorder.batches.handlers import COMMIT_WITHIN_S, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_S, BatchRecorder
 from services.recorder.batches.worker import SLICE_WITHIN_S, JobWorker
 from services.recorder.handlers import Recorder
-from services.recorder.inbox import Inbox, sorted_into
+from services.recorder.inbox import Inbox, sorted_by_lane, sorted_into
 from services.recorder.metrics import Metrics
 from services.recorder.persistence import Persistent
 from services.recorder.pruning import SLICES_AT_ONCE, Unasked
@@ -21,6 +23,7 @@ from shared import topics
 from shared.db import connect
 from shared.db.metrics import DatabaseMetrics
 from shared.db.single import SingleConnection
+from shared.nsq.message import Message
 from shared.nsq.producer import Producer
 from shared.nsq.wiring import Wiring
 from shared.service import Service
@@ -53,28 +56,27 @@ async def run(service: Service) -> None:
     await service.while_starting(connect.wait_for(url, role=ROLE, timeout_s=60))
 
     parameters = PARAMETERS | {"application_name": service.instance}
-    database = SingleConnection(url, role=ROLE, parameters=parameters, metrics=DatabaseMetrics(service.registry))
     nsq = Wiring(config, instance=service.instance, registry=service.registry)
     producer = nsq.producer()
     metrics = Metrics(service.registry)
-    inbox = Inbox()
-    recorder = Recorder(inbox=inbox, producer=producer, database=database, config=config, metrics=metrics)
-    batches = _Batches.of(
-        url, parameters, producer=producer, config=config, metrics=metrics, is_busy=recorder.is_flushing
-    )
+    lanes = _Lanes.of(url, parameters, producer=producer, config=config, metrics=metrics, registry=service.registry)
+    batches = _Batches.of(url, parameters, producer=producer, config=config, metrics=metrics, is_busy=lanes.is_busy)
     consumers = {
         topic.name: nsq.consumer(topic, take, max_in_flight=MAX_IN_FLIGHT, auto_finish=False, touch_for_s=TOUCH_FOR_S)
-        for topic, take in ((topics.COMMANDS, sorted_into(inbox, batches.inbox)), (topics.RESULTS, inbox.put))
+        for topic, take in (
+            (topics.COMMANDS, sorted_into(lanes.interactive, batches.inbox, batches.no_room)),
+            (topics.RESULTS, sorted_by_lane(lanes.interactive, lanes.bulk)),
+        )
     }
     async with nsq.connected(service, producer):
         working = [
-            service.supervise(recorder.run(), "recorder"),
+            *(service.supervise(recorder.run(), f"recorder of {lane}") for lane, recorder in lanes.recorders.items()),
             service.supervise(batches.recorder.run(), "batches"),
             service.supervise(batches.jobs.run(), "jobs"),
         ]
         service.supervise(_prune(SingleConnection(url, role=ROLE, parameters=parameters)), "prune")
         running = [service.supervise(consumer.run(), f"consumer of {name}") for name, consumer in consumers.items()]
-        service.needs["database"] = database.is_open
+        service.needs["database"] = lanes.are_connected
         service.needs |= {name: consumer.ready for name, consumer in consumers.items()}
         await service.stopping.wait()
         died = any(task.done() for task in working)  # then nobody will finish what is in hand
@@ -85,10 +87,53 @@ async def run(service: Service) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class _Lanes:
+    """A recorder a lane, each with a connection: no person waits for a flush that is all about batches."""
+
+    interactive: Inbox
+    bulk: Inbox
+    recorders: Mapping[str, Recorder]
+    databases: Sequence[SingleConnection]
+
+    @classmethod
+    def of(
+        cls,
+        url: str,
+        parameters: Mapping[str, str],
+        *,
+        producer: Producer,
+        config: Settings,
+        metrics: Metrics,
+        registry: CollectorRegistry,
+    ) -> "_Lanes":
+        inboxes = {"interactive": Inbox(), "bulk": Inbox()}
+        databases = {
+            lane: SingleConnection(url, role=ROLE, parameters=parameters, metrics=measured)
+            for lane, measured in (("interactive", DatabaseMetrics(registry)), ("bulk", None))
+        }
+        recorders = {
+            lane: Recorder(inbox=inboxes[lane], producer=producer, database=database, config=config, metrics=metrics)
+            for lane, database in databases.items()
+        }
+        metrics.watch(
+            inbox=lambda: sum(each.waiting() for each in recorders.values()),
+            owed=lambda: sum(each.owed() for each in recorders.values()),
+        )
+        return cls(inboxes["interactive"], inboxes["bulk"], recorders, list(databases.values()))
+
+    def is_busy(self) -> bool:
+        return any(each.is_flushing() for each in self.recorders.values())
+
+    def are_connected(self) -> bool:
+        return all(each.is_open() for each in self.databases)
+
+
+@dataclass(frozen=True, slots=True)
 class _Batches:
     """What works on batches: on connections of its own, so that no flush waits for it."""
 
     inbox: Inbox
+    no_room: Callable[[Message], Awaitable[None]]
     recorder: BatchRecorder
     jobs: JobWorker
 
@@ -113,12 +158,21 @@ class _Batches:
             database=connection(SLICE_WITHIN_S),
             config=config,
             metrics=metrics,
-            hears=lambda: len(inbox) > 0,
+            hears=lambda: recorder.hears(),  # noqa: PLW0108 - it is made below, as it wakes this one
             is_busy=is_busy,
         )
-        patient = connection(COMMIT_WITHIN_S, statement_timeout=f"{STATEMENT_TIMEOUT_S}s")
-        recorder = BatchRecorder(inbox=inbox, producer=producer, database=patient, metrics=metrics, wake=jobs.wake)
-        return cls(inbox, recorder, jobs)
+        handing_back = HandingBack(metrics.handed_back)
+        recorder = BatchRecorder(
+            inbox=inbox,
+            producer=producer,
+            database=connection(
+                COMMIT_WITHIN_S, statement_timeout=f"{STATEMENT_TIMEOUT_S}s", lock_timeout=f"{LOCK_TIMEOUT_MS}ms"
+            ),
+            metrics=metrics,
+            handing_back=handing_back,
+            wake=jobs.wake,
+        )
+        return cls(inbox, lambda message: handing_back.hand_back(message, "crowded"), recorder, jobs)
 
 
 async def _prune(database: SingleConnection) -> None:

@@ -19,6 +19,8 @@ _LOCK_BATCHES = """
 SELECT id, status, queued, running, done, failed, cancelled, finished_at, running_since, recent, recent_at
 FROM batches WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE
 """
+# Of those that are locked; in a statement of its own, which sees what was committed before that.
+_RETRIED = "SELECT batch_id FROM jobs WHERE batch_id = ANY ($1::uuid[]) AND kind = 'retry' AND finished_at IS NULL"
 _CHANGE_BATCHES = """
 UPDATE batches b
 SET status = n.status, queued = n.queued, running = n.running, done = n.done, failed = n.failed,
@@ -63,6 +65,10 @@ async def book(
     found = await connection.fetch(_LOCK_BATCHES, touched)
     before = {row["id"]: BatchState(**{name: row[name] for name in BatchState.__slots__}) for row in found}
     after = {id_: state.after(tallies[id_], now) for id_, state in before.items() if id_ in tallies}
+    if ending := [id_ for id_, state in after.items() if state.status == "finished"]:
+        for row in await connection.fetch(_RETRIED, ending):  # the end of that job is to say whether they are
+            id_ = row["batch_id"]
+            after[id_] = before[id_].after(tallies[id_], now, more_to_come=True)
     if changed := [(id_, state) for id_, state in after.items() if state != before[id_]]:
         await connection.fetch(_CHANGE_BATCHES, *rows.columns([(id_, *astuple(state)) for id_, state in changed]))
     errors = {(id_, code): number for id_ in after for code, number in tallies[id_].errors.items()}

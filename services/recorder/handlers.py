@@ -10,10 +10,10 @@ import asyncpg
 import msgspec
 import structlog
 
-from services.recorder import faults
+from services.recorder import faults, hints, unreadable
 from services.recorder.inbox import Inbox
 from services.recorder.metrics import Metrics
-from services.recorder.store import Asked, Flush, Flushed, Item
+from services.recorder.store import Asked, Flushed, Item, flush
 from shared import claims, messages, topics
 from shared.backoff import Backoff
 from shared.db.single import SingleConnection
@@ -65,7 +65,14 @@ class Recorder:
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
         self._flushing = False
-        metrics.watch(inbox=lambda: len(inbox), owed=lambda: len(self._owed))
+
+    def waiting(self) -> int:
+        """How many messages wait for the next flush."""
+        return len(self._inbox)
+
+    def owed(self) -> int:
+        """How many checks are claimed that no nsqd has taken yet."""
+        return len(self._owed)
 
     def is_flushing(self) -> bool:
         """Whether it has something in hand now."""
@@ -110,11 +117,7 @@ class Recorder:
         try:
             return Delivery(message, decode(message))
         except msgspec.DecodeError as error:
-            # Nothing accepted is in it: our publishers encode what the decoder takes. Keeping it would block nothing
-            # but its own channel, for ever.
-            log.error("message dropped: it can't be read", topic=message.topic, error=str(error), id=message.id)
-            self._metrics.undecodable.inc()
-            await message.fin()
+            await unreadable.drop(message, error, self._metrics)
             return None
 
     async def _record(self, items: Sequence[Item]) -> Flushed:
@@ -154,11 +157,11 @@ class Recorder:
         while True:
             tried = items
 
-            async def flush(connection: asyncpg.Connection, tried: Sequence[Item] = tried) -> Flushed:
-                return await Flush(connection, tried, self._config, self._jitter).run()
+            async def work(connection: asyncpg.Connection, tried: Sequence[Item] = tried) -> Flushed:
+                return await flush(connection, tried, self._config, self._jitter)
 
             try:
-                return await self._database.run(flush, timeout_s=FLUSH_WITHIN_S)
+                return await self._database.run(work, timeout_s=FLUSH_WITHIN_S)
             except faults.DATABASE as error:
                 if not faults.may_pass(error):
                     raise
@@ -183,17 +186,13 @@ class Recorder:
     async def _tell(self, done: Flushed) -> None:
         if done.changed or done.outcomes or done.deleted:
             changed, deleted = tuple(done.changed.values()), tuple(done.deleted)
-            await self._hint(
-                topics.RECORDED, messages.Recorded(checks=changed, outcomes=tuple(done.outcomes), deleted=deleted)
+            await hints.publish(
+                self._producer,
+                topics.RECORDED,
+                messages.Recorded(checks=changed, outcomes=tuple(done.outcomes), deleted=deleted),
             )
         if done.clocks:
-            await self._hint(topics.CLOCKS, messages.ClockReadings(readings=tuple(done.clocks)))
-
-    async def _hint(self, topic: topics.Topic, hint: messages.Message) -> None:
-        try:
-            await self._producer.publish(topic.name, messages.encode(hint))
-        except NsqError as error:
-            log.warning("hint not published; those who wait look it up", topic=topic.name, error=repr(error))
+            await hints.publish(self._producer, topics.CLOCKS, messages.ClockReadings(readings=tuple(done.clocks)))
 
     def _jitter(self) -> float:
         return self._rng.uniform(0.5, 1.5)

@@ -56,6 +56,11 @@ class Reports:
         """Those that end a lease."""
         return [*self.finished, *self.late]
 
+    def hosts(self) -> set[str]:
+        """Whose turns and pauses they change."""
+        asked_to_pause = [each for each in self.finished if each.error is not None and each.error.retry_after_s]
+        return {each.host for each in self.ending} | {answering_host(each) for each in asked_to_pause}
+
 
 def answering_host(report: AttemptFinished) -> str:
     """The host that asked for a pause: where the redirects led, or a link shortener would pause for all its targets."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared import topics
 from shared.claims import ClaimMetrics
@@ -65,6 +65,14 @@ class Metrics:
         )
         self._job_rows = counter("job_rows", "Rows that jobs have changed", ("kind",))
         self.batch_retries = counter("batch_retries", "Commands about batches and slices that were tried again")
+        about = "Commands about batches that went back to nsqd for a moment, so that others had their turn"
+        self._handed_back = counter("batch_commands_handed_back", about, ("reason",))
+        self._jobs_put_off = counter("jobs_put_off", "Jobs put off as a slice of them has failed for good", ("kind",))
+        self.oldest_job_s = Gauge(
+            "wordwatch_recorder_oldest_job_seconds",
+            "How long ago the oldest job was asked for that is not done; 0: all are",
+            registry=registry,
+        )
         self.broken_uploads = counter("broken_uploads", "Batches given up as nothing was heard of their upload")
 
     def watch(self, *, inbox: Callable[[], int], owed: Callable[[], int]) -> None:
@@ -77,6 +85,14 @@ class Metrics:
         """The same for commands about batches."""
         about = "Commands about batches in hand that wait for their turn"
         live_gauge("wordwatch_recorder_batch_inbox_messages", about, inbox, self._registry)
+
+    def handed_back(self, reason: str) -> None:
+        """Counts a command about a batch that is to come again; reasons are those of a table."""
+        self._handed_back.labels(reason).inc()
+
+    def put_off(self, kind: str) -> None:
+        """Counts a job that is put off; kinds are those of the table."""
+        self._jobs_put_off.labels(kind).inc()
 
     def batch_command(self, kind: str, outcome: str, seconds: float) -> None:
         """Counts a command about a batch that is settled."""

@@ -67,11 +67,11 @@ class Persistent:
             except faults.DATABASE as error:
                 if not faults.may_pass(error):
                     raise
+                self._database.drop()
                 if not wanted():
                     raise NotWanted from error
                 self._on_retry()
                 log.warning("transaction failed, tried again", error=repr(error))
-                self._database.drop()
                 await asyncio.sleep(backoff.next_s())
 
     def drop(self) -> None:

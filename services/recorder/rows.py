@@ -17,9 +17,9 @@ from shared.messages import AttemptFinished, AttemptRef, CommandOutcome, Fetcher
 Columns = Sequence[list[Any]]
 
 
-def columns(values: Iterable[Sequence[Any]]) -> Columns:
-    """Rows turned into lists, one a column; of no rows, none."""
-    return [list(column) for column in zip(*values, strict=True)]
+def columns(values: Iterable[Sequence[Any]], *, width: int = 0) -> Columns:
+    """Rows turned into lists, one a column; of no rows, `width` empty ones."""
+    return [list(column) for column in zip(*values, strict=True)] or [[] for _ in range(width)]
 
 
 def json_text(value: Any) -> str:
@@ -62,8 +62,8 @@ def pauses(values: Iterable[tuple[str, float]], trusted: Collection[str]) -> Col
 
 
 def attempts(refs: Iterable[AttemptFinished | AttemptRef]) -> Columns:
-    """For END_LEASES."""
-    return columns([(ref.check_id, ref.attempt) for ref in refs])
+    """For LOCK_FLUSH."""
+    return columns([(ref.check_id, ref.attempt) for ref in refs], width=2)
 
 
 def asked(values: Iterable[tuple[UUID, Question]]) -> Columns:
@@ -92,7 +92,7 @@ def checks(commands: Iterable[SubmitCheck], now: datetime) -> Columns:
 
 
 def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState]) -> Columns:
-    """For CHANGE_CHECKS: checks with what becomes of them, and as they were."""
+    """For WRITE_CHECKS: checks with what becomes of them, and as they were."""
     return columns(
         [
             (
@@ -109,7 +109,8 @@ def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState
                 s.finished_at,
             )
             for id_, s in ((id_, change.state) for id_, change in values)
-        ]
+        ],
+        width=11,
     )
 
 
@@ -119,8 +120,8 @@ def lines(check_ids: Iterable[UUID]) -> Columns:
 
 
 def results(reports: Iterable[AttemptFinished]) -> Columns:
-    """For STORE_RESULTS."""
-    return columns([_result(report) for report in reports])
+    """For WRITE_CHECKS."""
+    return columns([_result(report) for report in reports], width=10)
 
 
 def _result(report: AttemptFinished) -> tuple[Any, ...]:
@@ -140,7 +141,7 @@ def _result(report: AttemptFinished) -> tuple[Any, ...]:
 
 
 def history(reports: Iterable[AttemptFinished]) -> Columns:
-    """For STORE_HISTORY."""
+    """For WRITE_CHECKS."""
     values: list[tuple[UUID, int, int, datetime, datetime, int | None, str | None, str]] = [
         (
             r.check_id,
@@ -154,7 +155,7 @@ def history(reports: Iterable[AttemptFinished]) -> Columns:
         )
         for r in reports
     ]
-    return columns(values)
+    return columns(values, width=8)
 
 
 def outcomes(values: Iterable[CommandOutcome]) -> Columns:

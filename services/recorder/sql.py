@@ -1,11 +1,21 @@
 """All SQL that writes, but for the claim (a function of the schema).
 
-Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, leases, questions,
+Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, questions, leases,
 checks, queue, lines, batches, and within each in the order of its key, so that two recorders can wait for each other
-but never in a circle. A check's row guards its place in the queue: who changes one holds the other.
+but never in a circle. A check's row guards its place in the queue, its result and its history: who changes one of them
+holds the row.
+
+Each way to the server and back costs a busy machine some milliseconds, in which those wait who need the same rows. So
+what may go together goes in one statement.
 """
 
 NOW = "SELECT clock_timestamp()"
+# The first look of a flush: the hosts of the checks that it names by their ids, and which of all its hosts are there.
+BEGIN_FLUSH = """
+WITH of_checks AS MATERIALIZED (SELECT DISTINCT host FROM checks WHERE id = ANY ($1::uuid[]))
+SELECT clock_timestamp() AS now, ARRAY(SELECT host FROM of_checks) AS of_checks,
+       ARRAY(SELECT host FROM hosts WHERE host = ANY ($2::text[] || ARRAY(SELECT host FROM of_checks))) AS known
+"""
 
 # A key that another check or batch holds for less than a day stays as it is; who holds it now is read afterwards.
 TAKE_KEYS = """
@@ -18,17 +28,14 @@ ON CONFLICT (key) DO UPDATE
 WHERE keys.created_at < clock_timestamp() - interval '24 h'
 """
 READ_KEYS = "SELECT key, digest, made_id FROM keys WHERE key = ANY ($1::text[])"
-# Those of checks that go and those that are asked for in one go: in two, two recorders would wait for each other.
-LOCK_KEYS = """
-SELECT key FROM keys WHERE made_id = ANY ($1::uuid[]) OR key = ANY ($2::text[]) ORDER BY key FOR UPDATE
-"""
+LOCK_KEYS = "SELECT key FROM keys WHERE made_id = ANY ($1::uuid[]) ORDER BY key FOR UPDATE"
+# Those of checks that were submitted since the former: whoever holds them may wait for what is held here by now.
+LOCK_NEW_KEYS = f"{LOCK_KEYS} NOWAIT"
 FREE_KEYS = "DELETE FROM keys WHERE made_id = ANY ($1::uuid[])"
 
 READ_OUTCOMES = "SELECT command_id, outcome, check_id, batch_id FROM outcomes WHERE command_id = ANY ($1::uuid[])"
 
 KNOWN_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[])"
-
-HOSTS_OF = "SELECT DISTINCT host FROM checks WHERE id = ANY ($1::uuid[])"
 
 # First what is missing is added, then all are locked: whoever waits in the first step holds no lock of the second.
 KNOWN_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[])"
@@ -38,15 +45,6 @@ PAUSE_HOSTS = """
 UPDATE hosts h SET next_start_at = greatest(h.next_start_at, clock_timestamp() + make_interval(secs => p.pause_s))
 FROM (SELECT host, max(pause_s) AS pause_s FROM unnest($1::text[], $2::float8[]) AS p (host, pause_s) GROUP BY host) p
 WHERE h.host = p.host
-"""
-
-END_LEASES = """
-WITH named AS MATERIALIZED (
-    SELECT l.check_id, l.attempt
-    FROM leases l JOIN unnest($1::uuid[], $2::integer[]) AS r (check_id, attempt) USING (check_id, attempt)
-    ORDER BY l.check_id, l.attempt FOR UPDATE OF l)
-DELETE FROM leases l USING named n WHERE l.check_id = n.check_id AND l.attempt = n.attempt
-RETURNING l.check_id, l.attempt
 """
 
 READ_CHECKS = """
@@ -68,6 +66,22 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
 
+# What a flush holds before it looks at checks: hosts, questions, and leases, which it ends. In this order, as that of
+# the columns is the order in which they are worked out.
+LOCK_FLUSH = """
+WITH h AS MATERIALIZED (SELECT FROM hosts WHERE host = ANY ($1::text[]) ORDER BY host FOR UPDATE),
+q AS MATERIALIZED (SELECT id FROM questions WHERE id = ANY ($2::uuid[]) ORDER BY id FOR KEY SHARE),
+named AS MATERIALIZED (
+    SELECT l.check_id, l.attempt
+    FROM leases l JOIN unnest($3::uuid[], $4::integer[]) AS r (check_id, attempt) USING (check_id, attempt)
+    ORDER BY l.check_id, l.attempt FOR UPDATE OF l),
+ended AS (
+    DELETE FROM leases l USING named n WHERE l.check_id = n.check_id AND l.attempt = n.attempt
+    RETURNING l.check_id, l.attempt)
+SELECT (SELECT count(*) FROM h) AS hosts, ARRAY(SELECT id FROM q) AS questions,
+       ARRAY(SELECT (check_id, attempt) FROM ended) AS leases
+"""
+
 # A repeated command finds its check there, or finds that it was deleted, and changes nothing.
 ADD_CHECKS = """
 WITH added AS (
@@ -86,8 +100,9 @@ RETURNING check_id
 
 WERE_DELETED = "SELECT check_id FROM outcomes WHERE check_id = ANY ($1::uuid[]) AND outcome = 'deleted'"
 
-# last_attempt is the claim's alone. Gives the checks of batches whose state this has changed.
-CHANGE_CHECKS = """
+# Everything that a flush writes of checks whose rows it holds. last_attempt is the claim's alone. Gives the checks of
+# batches whose state this has changed.
+WRITE_CHECKS = """
 WITH changed AS (
     UPDATE checks c
     SET status = n.status, run = n.run, first_attempt = n.first_attempt, attempts = n.attempts, lost = n.lost,
@@ -96,7 +111,39 @@ WITH changed AS (
                 $8::integer[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
         AS n (id, was, status, run, first_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at)
     WHERE c.id = n.id AND c.status = n.was
-    RETURNING c.id, n.was, c.status, c.bulk)
+    RETURNING c.id, n.was, c.status, c.bulk),
+closed AS (DELETE FROM queue WHERE check_id = ANY ($12::uuid[])),
+due AS (
+    INSERT INTO queue (check_id, attempt, host, bulk, due_at)
+    SELECT c.id, c.last_attempt + 1, c.host, c.bulk, d.due_at
+    FROM unnest($13::uuid[], $14::timestamptz[]) AS d (id, due_at) JOIN checks c ON c.id = d.id
+    ON CONFLICT (check_id) DO UPDATE SET attempt = EXCLUDED.attempt, due_at = EXCLUDED.due_at),
+cancelled AS (INSERT INTO cancelled (check_id) SELECT unnest($15::uuid[]) ON CONFLICT DO NOTHING),
+reopened AS (DELETE FROM cancelled WHERE check_id = ANY ($16::uuid[])),
+results AS (
+    INSERT INTO results (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
+                         http_status, final_url, redirects, address, title, content_type, charset, bytes, timings_ms)
+    SELECT check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
+           f.http_status, f.final_url, coalesce(f.redirects, '[]'), f.address, f.title, f.content_type, f.charset,
+           f.bytes, coalesce(f.timings_ms, '{}')
+    FROM unnest($17::uuid[], $18::integer[], $19::text[], $20::text[], $21::text[], $22::jsonb[], $23::bigint[],
+                $24::integer[], $25::jsonb[], $26::jsonb[])
+        AS r (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets, facts)
+    CROSS JOIN LATERAL jsonb_to_record(r.facts) AS f (
+        http_status integer, final_url text, redirects jsonb, address text, title text, content_type text, charset text,
+        bytes bigint, timings_ms jsonb)
+    ON CONFLICT (check_id) DO UPDATE SET
+        attempt = EXCLUDED.attempt, fetcher = EXCLUDED.fetcher, error_code = EXCLUDED.error_code,
+        error_detail = EXCLUDED.error_detail, counts = EXCLUDED.counts, total = EXCLUDED.total,
+        rule_version = EXCLUDED.rule_version, snippets = EXCLUDED.snippets, http_status = EXCLUDED.http_status,
+        final_url = EXCLUDED.final_url, redirects = EXCLUDED.redirects, address = EXCLUDED.address,
+        title = EXCLUDED.title, content_type = EXCLUDED.content_type, charset = EXCLUDED.charset,
+        bytes = EXCLUDED.bytes, timings_ms = EXCLUDED.timings_ms),
+history AS (
+    INSERT INTO attempts (check_id, attempt, run, started_at, finished_at, http_status, error_code, fetcher)
+    SELECT * FROM unnest($27::uuid[], $28::integer[], $29::integer[], $30::timestamptz[], $31::timestamptz[],
+                         $32::integer[], $33::text[], $34::text[])
+    ON CONFLICT (check_id, attempt) DO NOTHING)
 SELECT id, was, status FROM changed WHERE bulk AND was <> status
 """
 
@@ -128,41 +175,6 @@ WITH named AS MATERIALIZED (
     ORDER BY l.batch_id, l.seq FOR UPDATE OF l)
 UPDATE lines l SET fate = 'deleted', reason = 'Its check was deleted.'
 FROM named n WHERE l.batch_id = n.batch_id AND l.seq = n.seq
-"""
-
-ENQUEUE = """
-INSERT INTO queue (check_id, attempt, host, bulk, due_at)
-SELECT c.id, c.last_attempt + 1, c.host, c.bulk, d.due_at
-FROM unnest($1::uuid[], $2::timestamptz[]) AS d (id, due_at) JOIN checks c ON c.id = d.id
-ON CONFLICT (check_id) DO UPDATE SET attempt = EXCLUDED.attempt, due_at = EXCLUDED.due_at
-"""
-
-STORE_RESULTS = """
-INSERT INTO results (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
-                     http_status, final_url, redirects, address, title, content_type, charset, bytes, timings_ms)
-SELECT check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
-       f.http_status, f.final_url, coalesce(f.redirects, '[]'), f.address, f.title, f.content_type, f.charset, f.bytes,
-       coalesce(f.timings_ms, '{}')
-FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::jsonb[], $7::bigint[], $8::integer[],
-            $9::jsonb[], $10::jsonb[])
-    AS r (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets, facts)
-CROSS JOIN LATERAL jsonb_to_record(r.facts) AS f (
-    http_status integer, final_url text, redirects jsonb, address text, title text, content_type text, charset text,
-    bytes bigint, timings_ms jsonb)
-ON CONFLICT (check_id) DO UPDATE SET
-    attempt = EXCLUDED.attempt, fetcher = EXCLUDED.fetcher, error_code = EXCLUDED.error_code,
-    error_detail = EXCLUDED.error_detail, counts = EXCLUDED.counts, total = EXCLUDED.total,
-    rule_version = EXCLUDED.rule_version, snippets = EXCLUDED.snippets, http_status = EXCLUDED.http_status,
-    final_url = EXCLUDED.final_url, redirects = EXCLUDED.redirects, address = EXCLUDED.address,
-    title = EXCLUDED.title, content_type = EXCLUDED.content_type, charset = EXCLUDED.charset,
-    bytes = EXCLUDED.bytes, timings_ms = EXCLUDED.timings_ms
-"""
-
-STORE_HISTORY = """
-INSERT INTO attempts (check_id, attempt, run, started_at, finished_at, http_status, error_code, fetcher)
-SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::timestamptz[], $5::timestamptz[], $6::integer[],
-                     $7::text[], $8::text[])
-ON CONFLICT (check_id, attempt) DO NOTHING
 """
 
 STORE_OUTCOMES = """

@@ -1,10 +1,10 @@
 """One flush: a set of commands and reports applied to PostgreSQL in one transaction of set-based statements.
 
-Locks are taken in one order everywhere: keys, hosts, leases, questions, checks, queue, lines, batches; within each by
+Locks are taken in one order everywhere: keys, hosts, questions, leases, checks, queue, lines, batches; within each by
 its key.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from services.recorder import bookkeeping, questions, rows, sql, story, tallies
-from services.recorder.ledger import AttemptName, Jitter, Ledger, Reports, answering_host
+from services.recorder.ledger import AttemptName, Jitter, Ledger, Reports
 from services.recorder.lifecycle import Change, RetryPolicy
 from services.recorder.story import About, Told
 from services.recorder.tallies import End, Move
@@ -69,8 +69,36 @@ class Flushed:
         self.told += other.told
 
 
-class Flush:
-    """The transaction of one flush: made for it, run once."""
+async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: Settings, jitter: Jitter) -> Flushed:
+    """Applies a set of messages and commits it, in one transaction, or in two.
+
+    Who deletes checks locks the keys that made them, who submits locks those that it asks for. One after the other, two
+    recorders could come to wait for each other in a circle, so that one transaction does only one of the two.
+
+    Args:
+        connection: in no transaction.
+        items: what each says stands also when it was applied before.
+        config: limits of hosts, attempts and leases.
+        jitter: spreads what is tried again.
+
+    Raises:
+        asyncpg.PostgresError, OSError, …: nothing was committed, or what was may be applied again.
+    """
+    commands = [item.command for item in items if isinstance(item, Asked)]
+    takes_keys = any(isinstance(each, SubmitCheck) and each.idempotency is not None for each in commands)
+    if not (takes_keys and any(isinstance(each, DeleteCheck) for each in commands)):
+        return await _Flush(connection, items, config, jitter).run()
+    done = await _Flush(connection, [item for item in items if not _submits(item)], config, jitter).run()
+    done.extend(await _Flush(connection, [item for item in items if _submits(item)], config, jitter).run())
+    return done
+
+
+def _submits(item: Item) -> bool:
+    return isinstance(item, Asked) and isinstance(item.command, SubmitCheck)
+
+
+class _Flush:
+    """One transaction: made for it, run once."""
 
     def __init__(self, connection: asyncpg.Connection, items: Sequence[Item], config: Settings, jitter: Jitter) -> None:
         self._connection = connection
@@ -91,20 +119,15 @@ class Flush:
         self._done = Flushed()
 
     async def run(self) -> Flushed:
-        """Applies everything and commits.
-
-        Raises:
-            asyncpg.PostgresError, OSError, …: nothing was committed.
-        """
+        """Applies everything and commits."""
         async with self._connection.transaction():
-            now: datetime = await self._connection.fetchval(sql.NOW)
+            begun = await self._begin()
+            now: datetime = begun["now"]
             for command in self._refused:
                 self._outcome(command, "refused")
             wanted = await self._settle_submits(now)
-            held = await self._lock_hosts(wanted)
-            leases = await self._end_leases()
-            if wanted:
-                await hold_questions(self._connection, (command.question for command in wanted))
+            held = sorted({command.host for command in wanted} | self._reports.hosts() | set(begun["of_checks"]))
+            leases = await self._lock(held, begun["known"], wanted)
             ledger = await self._decide(leases, now)
             await self._submit(wanted, now)
             await self._write(ledger, now)
@@ -115,6 +138,12 @@ class Flush:
             await self._claimed_before(wanted)
         self._tell(ledger)
         return self._done
+
+    async def _begin(self) -> asyncpg.Record:
+        """Asks for the time, and which hosts are there."""
+        hosts = self._reports.hosts() | {command.host for command in self._submits}
+        [row] = await self._fetch(sql.BEGIN_FLUSH, [each.check_id for each in self._orders], sorted(hosts))
+        return row
 
     def _tell(self, ledger: Ledger) -> None:
         commands = [*self._refused, *self._submits, *self._orders]
@@ -134,9 +163,8 @@ class Flush:
                 if command.check_id not in applied:
                     self._outcome(command, "expired")
         valid = [command for command in self._submits if command.expires_at >= now]
-        going = [command.check_id for command in self._orders if isinstance(command, DeleteCheck)]
-        if going:
-            await self._fetch(sql.LOCK_KEYS, going, [c.idempotency.key for c in valid if c.idempotency])
+        if going := [command.check_id for command in self._orders if isinstance(command, DeleteCheck)]:
+            await self._fetch(sql.LOCK_KEYS, going)
         return await self._settle_keys(valid)
 
     async def _settle_keys(self, valid: list[SubmitCheck]) -> list[SubmitCheck]:
@@ -185,31 +213,23 @@ class Flush:
     def _outcome(self, command: LoneCommand, outcome: str, check_id: UUID | None = None) -> None:
         self._done.outcomes.append(CommandOutcome(id=command.id, outcome=outcome, check_id=check_id))
 
-    async def _lock_hosts(self, wanted: Iterable[SubmitCheck]) -> list[str]:
-        """Locks the rows of all hosts that this flush touches, trusted ones apart; returns them all."""
-        hosts = {command.host for command in wanted} | {report.host for report in self._reports.ending}
-        hosts |= {
-            answering_host(report)
-            for report in self._reports.finished
-            if report.error is not None and report.error.retry_after_s
-        }
-        if self._orders:
-            found = await self._fetch(sql.HOSTS_OF, [command.check_id for command in self._orders])
-            hosts |= {row["host"] for row in found}
-        limited = sorted(hosts - set(claims.trusted(self._config)))
-        if limited:
-            known = {row["host"] for row in await self._fetch(sql.KNOWN_HOSTS, limited)}
-            if missing := [host for host in limited if host not in known]:
-                await self._fetch(sql.ADD_HOSTS, missing)
-            await self._fetch(sql.LOCK_HOSTS, limited)
-        return sorted(hosts)
+    async def _lock(
+        self, hosts: Iterable[str], known: Iterable[str], wanted: Collection[SubmitCheck]
+    ) -> set[AttemptName]:
+        """Locks hosts, but for trusted ones, and questions; ends the leases of reported attempts.
 
-    async def _end_leases(self) -> set[AttemptName]:
-        """Ends the leases of reported attempts; returns those that were there."""
-        if not self._reports.ending:
-            return set()
-        found = await self._fetch(sql.END_LEASES, *rows.attempts(self._reports.ending))
-        return {(row["check_id"], row["attempt"]) for row in found}
+        Returns:
+            Those of the leases that were there.
+        """
+        limited = sorted(set(hosts) - set(claims.trusted(self._config)))
+        # First what is missing is added, then all are locked: who waits in the first step holds no lock of the second.
+        if missing := sorted(set(limited) - set(known)):
+            await self._fetch(sql.ADD_HOSTS, missing)
+        asked = {command.question for command in wanted}
+        ending = rows.attempts(self._reports.ending)
+        [locked] = await self._fetch(sql.LOCK_FLUSH, limited, sorted(map(questions.id_of, asked)), *ending)
+        await hold_questions(self._connection, asked, held=locked["questions"])
+        return {(check_id, attempt) for check_id, attempt in locked["leases"]}
 
     async def _decide(self, leases: set[AttemptName], now: datetime) -> Ledger:
         """Locks and reads the checks that reports and commands name, and decides what becomes of them."""
@@ -246,15 +266,9 @@ class Flush:
 
     async def _write(self, ledger: Ledger, now: datetime) -> None:
         changes, ends = sorted(ledger.changes.items()), await self._ends_to_go(ledger)
-        moves = await self._change(changes, ledger, ends) if changes else []
-        if results := [change.result for _, change in changes if change.result is not None]:
-            await self._fetch(sql.STORE_RESULTS, *rows.results(results))
-        if ledger.reopened:
-            await self._fetch(sql.DROP_CANCELLED, sorted(ledger.reopened))
+        moves = await self._change(changes, ledger, ends) if changes or ledger.history else []
         if pauses := rows.pauses(ledger.pauses, claims.trusted(self._config)):
             await self._fetch(sql.PAUSE_HOSTS, *pauses)
-        if ledger.history:
-            await self._fetch(sql.STORE_HISTORY, *rows.history(ledger.history))
         if ledger.deleted:
             gone = await self._delete(sorted(ledger.deleted))
             moves += [Move(row["id"], row["was"], None, ends.get(row["id"], End())) for row in gone]
@@ -277,18 +291,21 @@ class Flush:
     async def _change(
         self, changes: Sequence[tuple[UUID, Change]], ledger: Ledger, ends: dict[UUID, End]
     ) -> list[Move]:
-        """Writes the new states of checks, and their places in the queue; returns the moves of those of batches."""
-        moved = await self._fetch(sql.CHANGE_CHECKS, *rows.changes(changes, ledger.before))
+        """Writes the new states of checks and all that goes with them; returns the moves of those of batches."""
+        results = {id_: change.result for id_, change in changes if change.result is not None}
+        moved = await self._fetch(
+            sql.WRITE_CHECKS,
+            *rows.changes(changes, ledger.before),
+            [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"],
+            *rows.columns([(id_, change.due_at) for id_, change in changes if change.due_at is not None], width=2),
+            [id_ for id_, change in changes if change.state.status == "cancelled"],
+            sorted(ledger.reopened),
+            *rows.results(results.values()),
+            *rows.history(ledger.history),
+        )
         for check_id, change in changes:
             self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
-        if closed := [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"]:
-            await self._fetch(sql.DEQUEUE, closed)
-        if due := [(id_, change.due_at) for id_, change in changes if change.due_at is not None]:
-            await self._fetch(sql.ENQUEUE, *rows.columns(due))
-        if cancelled := [id_ for id_, change in changes if change.state.status == "cancelled"]:
-            await self._fetch(sql.ADD_CANCELLED, cancelled)
-        results = {row["id"]: ledger.changes[row["id"]].result for row in moved}
-        came_to = ends | {id_: End.of(result) for id_, result in results.items() if result is not None}
+        came_to = ends | {id_: End.of(result) for id_, result in results.items()}
         return [Move(row["id"], row["was"], row["status"], came_to.get(row["id"], End())) for row in moved]
 
     async def _delete(self, ids: list[UUID]) -> list[asyncpg.Record]:
@@ -297,6 +314,7 @@ class Flush:
         Returns:
             Those of batches: their lines stay, and say that they are gone.
         """
+        await self._fetch(sql.LOCK_NEW_KEYS, ids)
         of_batches = await self._fetch(sql.DELETE_CHECKS, ids)
         for statement in sql.DELETE_WITH_THEM:
             await self._fetch(statement, ids)
@@ -322,16 +340,14 @@ class Flush:
                     self._done.claimed.append(claims.from_row(row))
 
 
-async def hold_questions(connection: asyncpg.Connection, wanted: Iterable[Question]) -> dict[Question, UUID]:
-    """Has questions in the database until the end of the transaction at least; returns them with their ids."""
-    ids = {question: questions.id_of(question) for question in wanted}
-    by_id = {id_: question for question, id_ in ids.items()}
-    missing = set(by_id)
+async def hold_questions(connection: asyncpg.Connection, wanted: Iterable[Question], held: Iterable[UUID] = ()) -> None:
+    """Has questions in the database until the end of the transaction at least; some of them may be `held` already."""
+    by_id = {questions.id_of(question): question for question in wanted}
+    missing = by_id.keys() - held
     while missing:
-        held = {row["id"] for row in await connection.fetch(sql.HOLD_QUESTIONS, sorted(missing))}
-        if not (absent := sorted(missing - held)):
+        there = {row["id"] for row in await connection.fetch(sql.HOLD_QUESTIONS, sorted(missing))}
+        if not (absent := sorted(missing - there)):
             break
         added = await connection.fetch(sql.ADD_QUESTIONS, *rows.asked([(id_, by_id[id_]) for id_ in absent]))
         # What somebody else has added at this moment is not held by us yet.
         missing = set(absent) - {row["id"] for row in added}
-    return ids

@@ -100,10 +100,15 @@ class BatchState:
     recent: float
     recent_at: datetime | None
 
-    def after(self, tally: Tally, now: datetime) -> "BatchState":
+    def after(self, tally: Tally, now: datetime, *, more_to_come: bool = False) -> "BatchState":
         """The batch with a sum added: finished when that leaves nothing open, running again when it opens something.
 
         A cancelled batch stays so: a line of it that somebody asks for again is an afterthought.
+
+        Args:
+            tally: what is added.
+            now: PostgreSQL's time.
+            more_to_come: checks of it are about to be asked for again, so that it is not at its end, nor its pause.
         """
         lines = tally.lines
         counted = replace(
@@ -121,7 +126,7 @@ class BatchState:
             )
         if tally.ended:
             counted = replace(counted, recent=self._faded(now) + tally.ended, recent_at=now)
-        if not is_open and self.status in {"running", "paused"}:
+        if not is_open and not more_to_come and self.status in {"running", "paused"}:
             return replace(counted, status="finished", finished_at=now)
         return counted
 

@@ -86,6 +86,8 @@ class SingleConnection:
             return await work(await self.open())
 
         task = asyncio.create_task(whole())
+        # What becomes of it when nobody waits for it any more is nobody's concern.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._asked_at_s = self._clock()
         try:
             await asyncio.wait({task}, timeout=timeout_s)

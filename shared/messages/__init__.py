@@ -120,6 +120,7 @@ __all__ = [
     "encode",
     "encode_all",
     "kind_of",
+    "lane_of",
 ]
 
 _encoder = msgspec.json.Encoder()
@@ -149,6 +150,24 @@ def kind_of(body: bytes) -> str:
         msgspec.DecodeError: it is none.
     """
     return _decode_kind(body).kind
+
+
+class _Reported(msgspec.Struct):
+    kind: str
+    lane: Lane = "interactive"
+
+
+_decode_reported = msgspec.json.Decoder(_Reported).decode
+
+
+def lane_of(body: bytes) -> Lane:
+    """The lane of an encoded report, without decoding the rest: of an outcome, its check's; nobody waits for others.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    reported = _decode_reported(body)
+    return reported.lane if reported.kind == "finished" else "bulk"
 
 
 decode_command: Callable[[bytes], Command] = msgspec.json.Decoder(Command).decode

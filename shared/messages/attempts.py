@@ -82,6 +82,8 @@ class AttemptFinished(Message, frozen=True, tag_field="kind", tag="finished"):
     error: AttemptError | None = None
     facts: PageFacts = PageFacts()
     trace: str = ""
+    lane: Lane = "interactive"
+    """That of the check: recorders write down what persons wait for first."""
 
 
 class AttemptRef(Message, frozen=True):

@@ -4,9 +4,12 @@ from uuid import UUID
 
 import asyncpg
 
+from services.recorder import sql as flush_sql
 from services.recorder.batches import jobs, sql
 from shared.messages import CloseBatch
 
+_ADDED = "INSERT 0 1"
+"""What PostgreSQL says of a statement that has added or replaced one row."""
 Closed = tuple[str, UUID]
 """The outcome, and the batch that it is about."""
 
@@ -16,18 +19,19 @@ async def close(connection: asyncpg.Connection, command: CloseBatch) -> Closed:
 
     Of two uploads with one key the second to be closed goes away, all of it.
     """
-    key, took = command.idempotency, None
+    key, took = command.idempotency, False
     if key is not None:
-        took = await connection.fetchval(sql.TAKE_KEY, key.key, key.digest, command.batch_id)
-        (holder,) = await connection.fetch(sql.READ_KEY, key.key)
+        done = await connection.execute(flush_sql.TAKE_KEYS, [key.key], [key.digest], [command.batch_id])
+        took = done == _ADDED
+        (holder,) = await connection.fetch(flush_sql.READ_KEYS, [key.key])
         if holder["made_id"] != command.batch_id:
             await _discard(connection, command)
             if holder["digest"] == key.digest:
                 return "repeated", holder["made_id"]
             return "idempotency_key_reused", command.batch_id
     outcome = await _close(connection, command)
-    if took is not None and outcome != "applied":
-        await connection.execute(sql.GIVE_KEY_BACK, took)
+    if key is not None and took and outcome != "applied":
+        await connection.execute(sql.GIVE_KEY_BACK, key.key)
     return outcome, command.batch_id
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.recorder import sql as flush_sql
 from services.recorder.batches import closing, intake, jobs, orders, sql
 from services.recorder.batches.orders import BatchState, Flip, Order
 from services.recorder.batches.renewing import RETRYABLE, status_of
@@ -27,7 +28,6 @@ _FLIPS: Final[dict[Flip, str]] = {
     "reopen": sql.REOPEN,
     "delete": sql.DELETE,
 }
-_WITH_REASON: Final[frozenset[Flip]] = frozenset({"give up", "cancel"})
 _NOTHING_MORE_COMES: Final[frozenset[Flip]] = frozenset({"give up", "delete"})
 
 
@@ -92,13 +92,14 @@ async def _retry_checks(connection: asyncpg.Connection, command: RetryChecks) ->
 async def _order(connection: asyncpg.Connection, order: Order) -> str:
     """Flips the batch at once; its rows follow."""
     await connection.execute(sql.LOCK_JOBS, order.batch_id)
+    # Counted before the batch is held: all who change one of its checks would wait for that.
+    unfiled = await connection.fetchval(sql.UNFILED, order.batch_id) if isinstance(order, CancelBatch) else None
     row = await connection.fetchrow(sql.LOCK_BATCH, order.batch_id)
     decision = orders.decide(None if row is None else BatchState(**row), order)
     if decision.flip is not None:
-        reason = [order.reason if isinstance(order, CancelBatch) else None] if decision.flip in _WITH_REASON else []
-        await connection.execute(_FLIPS[decision.flip], order.batch_id, *reason)
+        await _flip(connection, decision.flip, order, unfiled)
     if decision.outcome == "deleted":  # only now: the close that took its key held the batch
-        await connection.execute(sql.FREE_KEYS, order.batch_id)
+        await connection.execute(flush_sql.FREE_KEYS, [order.batch_id])
     if decision.flip in _NOTHING_MORE_COMES:
         await connection.execute(sql.DROP_CHUNKS, order.batch_id)
     if ending := [*decision.end, *([decision.begin] if decision.begin else [])]:
@@ -106,3 +107,12 @@ async def _order(connection: asyncpg.Connection, order: Order) -> str:
     if decision.begin is not None:
         await jobs.begin(connection, decision.begin, order)
     return decision.outcome
+
+
+async def _flip(connection: asyncpg.Connection, flip: Flip, order: Order, unfiled: int | None) -> None:
+    arguments: list[str | int | None] = [order.reason] if isinstance(order, CancelBatch) else []
+    if flip == "cancel":
+        if unfiled is None:  # it was closed, or asked for again, between the count and the lock
+            unfiled = await connection.fetchval(sql.UNFILED, order.batch_id)
+        arguments.append(unfiled)
+    await connection.execute(_FLIPS[flip], order.batch_id, *arguments)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
+from services.recorder import sql as flush_sql
 from services.recorder.batches import hosts, sql
 from services.recorder.batches.jobs import MOST_PER_SLICE, Job, Slice
 from services.recorder.bookkeeping import book
@@ -63,7 +64,8 @@ def arguments(wanted: Filter) -> tuple[Any, ...]:
 async def retry(connection: asyncpg.Connection, job: Job, config: Settings) -> Slice:
     """Asks anew for the next failed checks of a batch; the batch is at rest again if there was none."""
     done = await _renew(connection, job, Filter(batch_id=job.batch), config)
-    if done.finished:
+    if done.finished:  # held, or what ends beside this would not see the job's end, nor this the other
+        await connection.execute(sql.LOCK_BATCH, job.batch)
         await connection.execute(sql.SETTLE, job.batch)
     return done
 
@@ -113,13 +115,13 @@ async def _reopen(
     held = await hosts.lock(connection, {row["host"] for row in found}, config)
     ended = await connection.fetch(sql.LOCK_ENDED, [row["id"] for row in found], status, job.asked_at + CLOCKS_AHEAD)
     ids, bulk = [row["id"] for row in ended], [row["id"] for row in ended if row["bulk"]]
-    for statement in (sql.RETRY_CHECKS, sql.DROP_CANCELLED, sql.ENQUEUE):
+    for statement in (sql.RETRY_CHECKS, flush_sql.DROP_CANCELLED, sql.ENQUEUE):
         await connection.execute(statement, ids)
     if bulk:
         codes: dict[UUID, str] = {}
         if status == "failed":
             codes = {row["check_id"]: row["error_code"] for row in await connection.fetch(sql.READ_CODES, bulk)}
         moves = (Move(id_, status, "queued", End(codes.get(id_))) for id_ in bulk)
-        await book(connection, tallies(moves), bulk, await connection.fetchval(sql.NOW))
+        await book(connection, tallies(moves), bulk, await connection.fetchval(flush_sql.NOW))
     await hosts.plan(connection, held, config, lone=len(bulk) < len(ids))
     return len(ids)

@@ -4,15 +4,14 @@ Locks are taken in the order of `services.recorder.sql`, jobs before all of thos
 about a batch first waits for the slices of its jobs that are under way. So neither changes under the other's hands.
 """
 
-# A repeat of a command waits here for the first one's commit, and then finds what that came to.
+# A repeat of a command waits here for the first one's commit, and then finds what that came to. It does not wait long:
+# then it goes back to nsqd, as all do that find locked what they need.
 TAKE_COMMAND = """
 INSERT INTO outcomes (command_id, outcome, batch_id, created_at) VALUES ($1, 'applied', $2, clock_timestamp())
 ON CONFLICT (command_id) DO NOTHING RETURNING created_at
 """
 SET_OUTCOME = "UPDATE outcomes SET outcome = $2, batch_id = $3 WHERE command_id = $1"
 READ_OUTCOME = "SELECT outcome, batch_id FROM outcomes WHERE command_id = $1"
-
-NOW = "SELECT clock_timestamp()"
 
 # Nothing has ended yet as of now: that is also how long it has been open.
 OPEN = """
@@ -36,17 +35,7 @@ FROM chunk CROSS JOIN unnest($6::integer[], $7::integer[], $8::text[], $9::text[
     AS r (seq, line, text, url, host, question, label, same, fate, reason)
 """
 
-# A key that somebody else holds for less than a day stays as it is.
-TAKE_KEY = """
-INSERT INTO keys (key, digest, made_id, created_at) VALUES ($1, $2, $3, clock_timestamp())
-ON CONFLICT (key) DO UPDATE
-    SET digest = EXCLUDED.digest, made_id = EXCLUDED.made_id, created_at = EXCLUDED.created_at
-WHERE keys.created_at < clock_timestamp() - interval '24 h'
-RETURNING key
-"""
-READ_KEY = "SELECT digest, made_id FROM keys WHERE key = $1"
 GIVE_KEY_BACK = "DELETE FROM keys WHERE key = $1"
-FREE_KEYS = "DELETE FROM keys WHERE made_id = $1"
 
 LOCK_BATCH = "SELECT status, queued, running, failed FROM batches WHERE id = $1 FOR UPDATE"
 READ_CHUNKS = """
@@ -80,14 +69,18 @@ FROM (SELECT coalesce(sum(records), 0)::integer AS total, coalesce(sum(invalid),
       FROM chunks WHERE batch_id = $1) c
 WHERE b.id = $1
 """
-# What was cancelled before it was filed, and then asked for again in part, has been counted.
+# Of a batch that was closed. It takes long where many lines are left, and stays true while the job that files them is
+# held. What was cancelled before it was filed, and then asked for again in part, has been counted.
+UNFILED = """
+SELECT (SELECT count(*)::integer FROM lines l
+        WHERE NOT b.stopped AND l.batch_id = b.id AND l.seq > b.filed AND l.fate IS NULL)
+FROM batches b WHERE b.id = $1 AND b.status IN ('running', 'paused')
+"""
 CANCEL = """
-UPDATE batches b
+UPDATE batches
 SET status = 'cancelled', finished_at = clock_timestamp(), stopped = true, reason = $2,
-    queued = b.queued - u.unfiled, cancelled = b.cancelled + u.unfiled
-FROM (SELECT count(*)::integer AS unfiled FROM batches f JOIN lines l ON l.batch_id = f.id
-      WHERE f.id = $1 AND NOT f.stopped AND l.seq > f.filed AND l.fate IS NULL) u
-WHERE b.id = $1
+    queued = queued - $3, cancelled = cancelled + $3
+WHERE id = $1
 """
 PAUSE = "UPDATE batches SET status = 'paused' WHERE id = $1"
 RESUME = """
@@ -123,7 +116,14 @@ SET after = $2, changed = changed + $3, touched_at = clock_timestamp(),
     finished_at = CASE WHEN $4 THEN clock_timestamp() END
 WHERE id = $1
 """
-PUT_OFF_JOB = "UPDATE jobs SET touched_at = clock_timestamp() + make_interval(secs => $2) WHERE id = $1"
+# Whoever holds it goes on with it.
+PUT_OFF_JOB = """
+UPDATE jobs SET touched_at = clock_timestamp() + make_interval(secs => $2)
+WHERE id = (SELECT id FROM jobs WHERE id = $1 AND finished_at IS NULL FOR UPDATE SKIP LOCKED)
+"""
+OLDEST_JOB_S = """
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(asked_at)), 0)::float8 FROM jobs WHERE finished_at IS NULL
+"""
 
 READ_PROGRESS = "SELECT status, total, filed, question, trace FROM batches WHERE id = $1"
 HOSTS_OF_FILED = """
@@ -173,8 +173,6 @@ UPDATE checks
 SET status = 'cancelled', next_attempt_at = NULL, finished_at = greatest(clock_timestamp(), started_at)
 WHERE id = ANY ($1::uuid[])
 """
-ADD_CANCELLED = "INSERT INTO cancelled (check_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
-DEQUEUE = "DELETE FROM queue WHERE check_id = ANY ($1::uuid[])"
 
 NEXT_PARKED = """
 SELECT check_id, host FROM queue WHERE check_id > $1 AND check_id <= $2 AND parked = $3 ORDER BY check_id LIMIT $4
@@ -219,7 +217,6 @@ SET status = 'queued', run = run + 1, first_attempt = last_attempt + 1, attempts
     next_attempt_at = NULL, started_at = NULL, finished_at = NULL
 WHERE id = ANY ($1::uuid[])
 """
-DROP_CANCELLED = "DELETE FROM cancelled WHERE check_id = ANY ($1::uuid[])"
 ENQUEUE = """
 INSERT INTO queue (check_id, attempt, host, bulk, due_at)
 SELECT id, last_attempt + 1, host, bulk, now() FROM checks WHERE id = ANY ($1::uuid[])

@@ -1,20 +1,20 @@
 """Does jobs slice by slice, and gives up uploads that broke off without a word."""
 
 import asyncio
+import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import Final
 
-import asyncpg
 import structlog
 
 from services.recorder import faults
-from services.recorder.batches import ending, filing, jobs, parking, reaper, renewing, sql
-from services.recorder.batches.jobs import Job, Slice, Withdrawn
-from services.recorder.batches.orders import JobKind
+from services.recorder.batches import reaper, sql
+from services.recorder.batches.jobs import Job
+from services.recorder.batches.slices import SliceRefused
+from services.recorder.batches.turns import Setbacks, Turn
 from services.recorder.metrics import Metrics
-from services.recorder.persistence import Persistent
+from services.recorder.persistence import NotWanted, Persistent
 from shared.clock import MonotonicClock, monotonic_s
 from shared.settings import Settings
 
@@ -29,50 +29,7 @@ IDLE_BREATH, BUSY_BREATH = 0.25, 3.0
 needs the processor and the disk. At least `BREATH_S`, and so many times what the slice took, by whether there are
 flushes that it may have slowed down."""
 REAP_EVERY_S: Final = 5.0
-PUT_OFF_S: Final = 60.0
-
-SLICES: Final[Mapping[JobKind, Callable[[asyncpg.Connection, Job, Settings], Awaitable[Slice]]]] = {
-    "file": filing.file,
-    "park": parking.park,
-    "unpark": parking.unpark,
-    "cancel": ending.cancel,
-    "retry": renewing.retry,
-    "delete": ending.delete,
-    "retry_checks": renewing.retry_checks,
-}
-
-
-async def do_slice(connection: asyncpg.Connection, config: Settings) -> tuple[Job, Slice] | None:
-    """One slice of the job that waits longest, committed; None if there is none to do.
-
-    Raises:
-        SliceRefused: PostgreSQL refuses what the job would write.
-        asyncpg.PostgresError, OSError, …: nothing was committed.
-    """
-    job = None
-    try:
-        async with connection.transaction():
-            job = await jobs.take(connection)
-            if job is None:
-                return None
-            done = await SLICES[job.kind](connection, job, config)
-            await jobs.move(connection, job, done)
-    except Withdrawn:
-        return (job, Slice(job.after)) if job is not None else None
-    except asyncpg.PostgresError as error:
-        if job is None or not faults.is_data(error):
-            raise
-        raise SliceRefused(job, error) from error
-    return job, done
-
-
-class SliceRefused(Exception):
-    """PostgreSQL refuses what a job would write: a defect of ours, which must not hold up other jobs."""
-
-    def __init__(self, job: Job, error: asyncpg.PostgresError) -> None:
-        super().__init__(str(job.id))
-        self.job = job
-        self.error = error
+SURVEY_EVERY_S: Final = 5.0
 
 
 class JobWorker:
@@ -103,6 +60,8 @@ class JobWorker:
         self._config = config
         self._metrics = metrics
         self._clock = clock
+        self._setbacks = Setbacks(random.Random())  # noqa: S311 - spreads retries, guards nothing
+        self._survey_at_s = clock()
         self._woken = asyncio.Event()
         self._reap_at_s = clock() + reaper.SILENT_S  # what waited for this recorder is to be heard first
 
@@ -116,6 +75,7 @@ class JobWorker:
             while True:
                 self._woken.clear()
                 await self._reap()
+                await self._survey()
                 began_s = self._clock()
                 if await self._slice():
                     breath = BUSY_BREATH if self._is_busy() else IDLE_BREATH
@@ -133,22 +93,39 @@ class JobWorker:
             pass
 
     async def _slice(self) -> bool:
+        """Whether one was done."""
         began_s = time.perf_counter()
+        turn = Turn(self._config)
         try:
-            done = await self._database.commit(partial(do_slice, config=self._config))
+            done = await self._database.commit(turn.run, wanted=turn.may_go_on)
         except SliceRefused as refused:
-            job = refused.job
             self._metrics.culprits.inc()
-            log.error("PostgreSQL refuses a slice of a job", error=faults.said(refused.error), **_names(job))
-            await self._database.commit(lambda connection: connection.execute(sql.PUT_OFF_JOB, job.id, PUT_OFF_S))
-            return True
+            await self._put_off(refused.job, "PostgreSQL refuses a slice of a job", faults.said(refused.error))
+            return False
+        except NotWanted as failed:
+            await self._put_off(turn.job, "a slice of a job fails each time", repr(failed.__cause__))
+            return False
         if done is None:
             return False
         job, made = done
+        self._setbacks.is_over(job.id)
         self._metrics.slice(job.kind, made.changed, time.perf_counter() - began_s)
         if made.finished:
             log.info("job done", changed=job.changed + made.changed, **_names(job))
         return True
+
+    async def _put_off(self, job: Job, why: str, error: str) -> None:
+        """Has others go before a job that can't be done as things are. It is kept: somebody was promised it."""
+        pause_s = self._setbacks.next_s(job.id)
+        self._metrics.put_off(job.kind)
+        log.error("job put off", why=why, error=error, again_in_s=round(pause_s), **_names(job))
+        await self._database.commit(lambda connection: connection.execute(sql.PUT_OFF_JOB, job.id, pause_s))
+
+    async def _survey(self) -> None:
+        if self._clock() >= self._survey_at_s:
+            self._survey_at_s = self._clock() + SURVEY_EVERY_S
+            oldest_s: float = await self._database.commit(lambda connection: connection.fetchval(sql.OLDEST_JOB_S))
+            self._metrics.oldest_job_s.set(oldest_s)
 
     async def _reap(self) -> None:
         if self._clock() < self._reap_at_s or self._hears():

@@ -213,6 +213,21 @@ GOLDEN: dict[str, tuple[messages.Message, Callable[[bytes], Any]]] = {
         ),
         messages.decode_report,
     ),
+    "finished_bulk.1": (
+        AttemptFinished(
+            check_id=CHECK,
+            attempt=1,
+            run=1,
+            host="example.org",
+            fetcher="fetcher-1",
+            started_at=AT,
+            finished_at=AT,
+            error=AttemptError(code="connect_failed", detail="refused", retry=True),
+            trace="t",
+            lane="bulk",
+        ),
+        messages.decode_report,
+    ),
     "started.1": (AttemptsStarted(fetcher="fetcher-1", attempts=(REF,)), messages.decode_report),
     "late.1": (AttemptsLate(fetcher="fetcher-1", attempts=(REF,)), messages.decode_report),
     "here.1": (

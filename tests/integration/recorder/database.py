@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.recorder.store import Asked, Flush, Flushed, Item
+from services.recorder.store import Asked, Flushed, Item, flush
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages, settings
 from shared.db import connect
@@ -29,7 +29,7 @@ class Database:
     async def flush(self, *items: Item | messages.LoneCommand, config: settings.Settings | None = None) -> Flushed:
         """What a recorder does with a set of messages."""
         wrapped = [Asked(item) if isinstance(item, messages.LoneCommand) else item for item in items]
-        return await Flush(self.recorder, wrapped, config or settings.load({}), lambda: 1.0).run()
+        return await flush(self.recorder, wrapped, config or settings.load({}), lambda: 1.0)
 
     async def claim(self, config: settings.Settings | None = None) -> list[messages.ClaimedCheck]:
         """What a scheduler's round claims."""

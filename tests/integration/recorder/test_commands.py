@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -11,7 +11,7 @@ import pytest
 from services.recorder import sql
 from services.recorder.app import delete_slice
 from services.recorder.audit import broken_rules
-from services.recorder.store import Asked, Flush, Flushed
+from services.recorder.store import Asked, Flushed, flush
 from shared import messages
 from shared.db import connect
 from shared.ids import new_id
@@ -335,27 +335,36 @@ async def test_rule_1_the_outcome_of_a_second_command_with_a_key_stands_too(db: 
     assert [(each.id, each.outcome) for each in done.outcomes] == [(refused.id, "idempotency_key_reused")]
 
 
-async def test_rule_7_keys_that_go_and_keys_that_are_asked_for_are_locked_in_one_order(db: Database) -> None:
-    first, second = (factories.submit(idempotency=Idempotency(key=key, digest="d")) for key in ("k1", "k2"))
+class _Slow:
+    """A connection that lets some time pass after keys were locked, so that others can come in between."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+        self.transaction = connection.transaction
+
+    async def fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
+        found: list[asyncpg.Record] = await self._connection.fetch(query, *arguments)
+        if query in (sql.LOCK_KEYS, sql.TAKE_KEYS):
+            await asyncio.sleep(0.2)
+        return found
+
+
+def _again(command: messages.SubmitCheck) -> Asked:
+    return Asked(factories.submit(idempotency=command.idempotency))
+
+
+async def test_rule_7_who_takes_keys_and_who_gives_some_back_never_wait_in_a_circle(db: Database) -> None:
+    keys = [Idempotency(key=key, digest="d") for key in ("a free one", "k1", "k2")]
+    free, first, second = (factories.submit(idempotency=key) for key in keys)
     await db.flush(first, second)
-    other = await connect.connect(db.url, role="wordwatch_recorder")
-
-    class Slow(Flush):
-        async def _fetch(self, query: str, *arguments: Any) -> list[asyncpg.Record]:
-            found = await super()._fetch(query, *arguments)
-            if query in (sql.LOCK_KEYS, sql.TAKE_KEYS):
-                await asyncio.sleep(0.2)  # so that both have done so before either goes on, where that is possible
-            return found
-
-    def again(command: messages.SubmitCheck) -> Asked:
-        return Asked(factories.submit(idempotency=command.idempotency))
-
     sets = [
-        [Asked(order(DeleteCheck, second.check_id)), again(first)],
-        [Asked(order(DeleteCheck, first.check_id)), again(second)],
+        [Asked(order(DeleteCheck, second.check_id)), _again(free), _again(first)],
+        [_again(free), _again(second)],
+        [Asked(order(DeleteCheck, first.check_id)), _again(second)],
     ]
-    flushes = [
-        Slow(way, items, config(), lambda: 1.0).run() for way, items in zip((db.recorder, other), sets, strict=True)
-    ]
-    await asyncio.gather(*flushes)  # none of them is a deadlock's victim
-    await other.close()
+    others = [await connect.connect(db.url, role="wordwatch_recorder") for _ in sets]
+    ways = [cast(asyncpg.Connection, _Slow(other)) for other in others]
+    # None of them is a deadlock's victim.
+    await asyncio.gather(*(flush(way, items, config(), lambda: 1.0) for way, items in zip(ways, sets, strict=True)))
+    for other in others:
+        await other.close()

@@ -85,7 +85,15 @@ class World:
         self.queue |= set(ids)
 
     def flush(self, items: Sequence[Any], now: datetime) -> None:
-        """What a recorder's flush should leave."""
+        """What a recorder's flush should leave: who takes keys comes after those who give some back."""
+        submits = [item for item in items if isinstance(item, messages.SubmitCheck)]
+        if any(each.idempotency for each in submits) and any(isinstance(item, DeleteCheck) for item in items):
+            self._transaction([item for item in items if not isinstance(item, messages.SubmitCheck)], now)
+            self._transaction(submits, now)
+        else:
+            self._transaction(items, now)
+
+    def _transaction(self, items: Sequence[Any], now: datetime) -> None:
         commands = {item.id: item for item in items if isinstance(item, messages.LoneCommand)}
         standing = self._settle([each for each in commands.values() if isinstance(each, messages.SubmitCheck)])
         reports = Reports.of(item for item in items if not isinstance(item, messages.LoneCommand))

@@ -12,8 +12,8 @@ import pytest
 
 from services.recorder import faults
 from services.recorder.audit import broken_rules
-from services.recorder.batches.worker import do_slice
-from services.recorder.store import Asked, Flush, Flushed
+from services.recorder.batches.slices import do_slice
+from services.recorder.store import Asked, Flushed, flush
 from shared import messages
 from shared.db import connect
 from shared.ids import new_id
@@ -110,7 +110,7 @@ async def _record(url: str, traffic: Traffic) -> None:
         items = [Asked(item) if isinstance(item, messages.LoneCommand) else item for item in traffic.some()]
         while True:
             try:
-                traffic.learn(await Flush(connection, items, CONFIG, lambda: 1.0).run())
+                traffic.learn(await flush(connection, items, CONFIG, lambda: 1.0))
                 break
             except faults.DATABASE as error:
                 if not faults.may_pass(error):

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from services.recorder.batches import commands
-from services.recorder.batches.worker import do_slice
+from services.recorder.batches.slices import do_slice
 from shared import ids, settings
 from shared.ids import new_id
 from shared.messages import BatchCommand, CloseBatch, FillBatch, OpenBatch, PauseBatch, Question, Record

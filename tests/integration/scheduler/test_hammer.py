@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from services.recorder.audit import broken_rules
-from services.recorder.store import Asked, Flush
+from services.recorder.store import Asked, flush
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages
 from shared.db import connect
@@ -140,7 +140,7 @@ async def record(arena: Arena) -> None:
             items = [*here, *reports(arena), *(Asked(command) for command in commands(arena))]
             for _ in range(20):
                 try:
-                    done = await Flush(connection, items, CONFIG, lambda: arena.rng.uniform(0.5, 1.5)).run()
+                    done = await flush(connection, items, CONFIG, lambda: arena.rng.uniform(0.5, 1.5))
                     break
                 except asyncpg.DeadlockDetectedError:
                     arena.seen["deadlocks of recorders"] += 1

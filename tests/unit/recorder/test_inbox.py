@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 
-from services.recorder.inbox import PURGE_ABOVE, REPORTS_OF_A_SET, Inbox, sorted_into
+from services.recorder.inbox import (
+    MOST_BATCH_COMMANDS,
+    PURGE_ABOVE,
+    REPORTS_OF_A_SET,
+    Inbox,
+    sorted_by_lane,
+    sorted_into,
+)
 from shared import messages, topics
-from shared.messages import BATCH_KINDS
+from shared.messages import BATCH_KINDS, AttemptsLate, AttemptsStarted
 from tests import factories
 
 
@@ -84,7 +91,7 @@ async def test_lost_messages_do_not_pile_up() -> None:
 def test_commands_that_may_touch_many_rows_have_an_inbox_of_their_own(kind: str) -> None:
     flush, batches = Inbox(), Inbox()
     message: Any = Delivery(topics.COMMANDS.name, b'{"id": 1, "kind": "%s"}' % kind.encode())
-    sorted_into(flush, batches)(message)
+    assert sorted_into(flush, batches, nobody)(message) is None
     assert (len(flush), len(batches)) == ((0, 1) if kind in BATCH_KINDS else (1, 0))
 
 
@@ -92,7 +99,7 @@ def test_commands_that_may_touch_many_rows_have_an_inbox_of_their_own(kind: str)
 def test_what_can_not_be_read_goes_where_it_is_dropped(body: bytes) -> None:
     flush, batches = Inbox(), Inbox()
     message: Any = Delivery(topics.COMMANDS.name, body)
-    sorted_into(flush, batches)(message)
+    assert sorted_into(flush, batches, nobody)(message) is None
     assert (len(flush), len(batches)) == (1, 0)
 
 
@@ -100,5 +107,59 @@ def test_a_command_of_a_check_is_known_by_what_its_gateway_sends() -> None:
     flush, batches = Inbox(), Inbox()
     for command in (factories.submit(), factories.open_batch()):
         message: Any = Delivery(topics.COMMANDS.name, messages.encode(command))
-        sorted_into(flush, batches)(message)
+        assert sorted_into(flush, batches, nobody)(message) is None
     assert (len(flush), len(batches)) == (1, 1)
+
+
+async def test_commands_about_batches_leave_room_for_those_of_checks() -> None:
+    flush, batches = Inbox(), Inbox()
+    back: list[Any] = []
+
+    async def hand_back(message: Any) -> None:
+        back.append(message)
+
+    sort = sorted_into(flush, batches, hand_back)
+    many = [about_a_batch() for _ in range(MOST_BATCH_COMMANDS)]
+    assert [sort(message) for message in many] == [None] * MOST_BATCH_COMMANDS
+    one_more = about_a_batch()
+    handing_back = sort(one_more)
+    assert handing_back is not None
+    await handing_back
+    lone: Any = Delivery(topics.COMMANDS.name, messages.encode(factories.submit()))
+    assert sort(lone) is None
+    assert (len(flush), len(batches), back) == (1, MOST_BATCH_COMMANDS, [one_more])
+    many[0].is_lost = True
+    assert sort(one_more) is None, "what was lost takes no place"
+    assert await batches.take(1) == [many[1]]
+
+
+def about_a_batch() -> Any:
+    return Delivery(topics.COMMANDS.name, b'{"kind": "fill_batch"}')
+
+
+async def nobody(message: Any) -> None:
+    raise AssertionError(f"handed back: {message}")
+
+
+def report(body: bytes) -> Any:
+    return Delivery(topics.RESULTS.name, body)
+
+
+def test_what_an_interactive_check_came_to_goes_before_what_nobody_waits_for() -> None:
+    interactive, bulk = Inbox(), Inbox()
+    put = sorted_by_lane(interactive, bulk)
+    check = factories.claimed()
+    outcomes = [messages.encode(each) for each in (factories.counted(check), factories.failed(check, "connect_failed"))]
+    others = [factories.counted(check, lane="bulk"), factories.here()]
+    others += [kind(fetcher="f", attempts=(factories.ref(check),)) for kind in (AttemptsStarted, AttemptsLate)]
+    for body in (*outcomes, *map(messages.encode, others), b"not JSON", b'{"kind": "of a later version"}'):
+        put(report(body))
+    assert (len(interactive), len(bulk)) == (len(outcomes), len(others) + 2)
+
+
+def test_a_fetcher_of_before_did_not_say_the_lane() -> None:
+    interactive, bulk = Inbox(), Inbox()
+    body = messages.encode(factories.counted(factories.claimed()))
+    assert b"lane" not in body
+    sorted_by_lane(interactive, bulk)(report(body))
+    assert len(interactive) == 1

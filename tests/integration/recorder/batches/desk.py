@@ -11,7 +11,7 @@ import asyncpg
 from services.recorder import app
 from services.recorder.batches import commands
 from services.recorder.batches.jobs import Job, Slice
-from services.recorder.batches.worker import do_slice
+from services.recorder.batches.slices import do_slice
 from shared import messages, settings
 from shared.db import connect
 from shared.ids import check_of

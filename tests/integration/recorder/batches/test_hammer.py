@@ -14,8 +14,8 @@ import pytest
 from services.recorder import faults
 from services.recorder.audit import broken_rules
 from services.recorder.batches import commands
-from services.recorder.batches.worker import do_slice
-from services.recorder.store import Asked, Flush
+from services.recorder.batches.slices import do_slice
+from services.recorder.store import Asked, flush
 from shared.ids import check_of, new_id
 from shared.messages import (
     AttemptsStarted,
@@ -102,9 +102,9 @@ class World:
         """A recorder's flushes: reports of what was claimed, and people with single checks."""
         async with self.desk.connection() as connection:
             while not self.over:
-                items = [self._item() for _ in range(self.rng.randint(1, 60))]
-                flush = [item for item in items if item is not None]
-                done = await self.patiently(lambda: Flush(connection, flush, UNPACED, lambda: 1.0).run())  # noqa: B023
+                found = [self._item() for _ in range(self.rng.randint(1, 60))]
+                items = [item for item in found if item is not None]
+                done = await self.patiently(lambda: flush(connection, items, UNPACED, lambda: 1.0))  # noqa: B023
                 self.claimed = (self.claimed + done.claimed)[-2000:]
 
     def _item(self) -> Any:

@@ -10,9 +10,9 @@ import pytest
 from services.recorder import faults
 from services.recorder.app import delete_slice
 from services.recorder.audit import broken_rules
-from services.recorder.batches import commands, jobs, sql, worker
+from services.recorder.batches import commands, jobs, slices, sql
 from services.recorder.batches.jobs import MOST_PER_SLICE
-from services.recorder.batches.worker import SliceRefused
+from services.recorder.batches.slices import SliceRefused
 from shared import settings
 from shared.ids import check_of, new_id
 from shared.messages import (
@@ -29,6 +29,7 @@ from shared.messages import (
 )
 from tests import factories
 from tests.integration.recorder.batches.desk import UNPACED, Desk, records
+from tests.integration.servers import eventually
 
 SLICES = 3
 WAKING = 1  # the hosts of what one slice has filed are woken by the next
@@ -250,6 +251,79 @@ async def test_a_retry_of_a_paused_batch_is_parked_until_it_is_resumed(desk: Des
     assert [check.check_id for check in await desk.db.claim(UNPACED)] == [check_of(batch, 1)]
 
 
+async def test_a_pause_outlasts_a_retry_before_which_nothing_is_open_any_more(desk: Desk) -> None:
+    batch = await desk.upload(records(2))
+    await desk.end(batch, failed=[1])
+    await desk.order(PauseBatch, batch)
+    assert await desk.order(RetryBatch, batch) == "applied"
+    await desk.db.flush(about(DeleteCheck, check_of(batch, 2)))
+    await desk.work_off()
+    assert await desk.status(batch) == "paused"
+    assert await numbers(desk, "SELECT count(*) FROM queue WHERE parked") == [1]
+
+
+async def test_a_paused_batch_of_which_nothing_was_left_to_retry_is_finished(desk: Desk) -> None:
+    batch = await desk.upload(records(2))
+    await desk.end(batch, failed=[1])
+    await desk.order(PauseBatch, batch)
+    assert await desk.order(RetryBatch, batch) == "applied"
+    await desk.db.flush(about(DeleteCheck, check_of(batch, 1)), about(DeleteCheck, check_of(batch, 2)))
+    await desk.work_off()
+    assert await desk.status(batch) == "finished"
+
+
+async def test_a_batch_whose_last_check_ends_beside_the_last_slice_of_a_retry_is_finished(desk: Desk) -> None:
+    batch = await desk.upload(records(2))
+    await desk.end(batch, failed=[1])
+    assert await desk.order(RetryBatch, batch) == "applied"
+    await desk.db.flush(about(DeleteCheck, check_of(batch, 1)))
+    async with desk.connection() as other:
+        async with desk.db.recorder.transaction():
+            await desk.db.flush(about(DeleteCheck, check_of(batch, 2)))
+            slicing = asyncio.create_task(desk.slice(other))
+            await eventually(lambda: waits(desk, slicing), what="a slice that is done, or waits for the batch")
+        await slicing
+    assert await desk.status(batch) == "finished"
+
+
+WAITING = """
+SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE NOT granted AND datname = current_database()
+"""
+
+
+async def waits(desk: Desk, task: "asyncio.Task[object]") -> bool:
+    """Whether a transaction waits for another, or has come to its end."""
+    return task.done() or bool(await numbers(desk, WAITING))
+
+
+async def test_a_cancel_does_not_hold_the_batch_while_it_counts_what_is_not_filed(desk: Desk) -> None:
+    batch = await desk.upload(records(30), filed=False)
+    async with desk.connection() as other, desk.connection() as third:
+        async with desk.db.recorder.transaction():
+            await desk.db.recorder.execute("LOCK TABLE lines IN ACCESS EXCLUSIVE MODE")
+            cancelling = asyncio.create_task(apply(other, factories.about_batch(CancelBatch, batch_id=batch)))
+            await eventually(lambda: waits(desk, cancelling), what="a cancel that counts")
+            await third.fetch("SELECT FROM batches FOR UPDATE NOWAIT")
+        await cancelling
+    assert await desk.counters(batch) == {"total": 30, "cancelled": 30}
+    await desk.work_off()
+
+
+async def test_a_batch_that_is_closed_just_before_its_cancel_has_it(desk: Desk) -> None:
+    sent = [*records(30), factories.record(3, host="3.example")]
+    opened = await desk.receive(sent)
+    close = factories.close_batch(opened, factories.uploads(opened, sent))
+    async with desk.connection() as other:
+        async with desk.db.recorder.transaction():
+            await commands.apply(desk.db.recorder, close)
+            cancel = factories.about_batch(CancelBatch, batch_id=opened.batch_id)
+            cancelling = asyncio.create_task(apply(other, cancel))
+            await eventually(lambda: waits(desk, cancelling), what="a cancel that waits for the close")
+        await cancelling
+    assert await desk.counters(opened.batch_id) == {"total": 31, "cancelled": 30, "duplicates": 1}
+    await desk.work_off()
+
+
 async def test_a_retry_of_a_cancelled_batch_waits_until_all_of_it_is_cancelled(desk: Desk) -> None:
     batch = await desk.upload(records(MANY))
     await desk.end(batch, failed=[1, MANY - 1])
@@ -282,7 +356,7 @@ async def test_trusted_hosts_have_no_rows(desk: Desk) -> None:
     trusting = settings.load({"WORDWATCH_TRUSTED_HOSTS": "0.example,1.example"})
     await desk.upload(records(30), filed=False)
     for _ in range(1 + WAKING):
-        await worker.do_slice(desk.db.recorder, trusting)
+        await slices.do_slice(desk.db.recorder, trusting)
     hosts = {row["host"] for row in await desk.db.recorder.fetch("SELECT host FROM hosts")}
     assert hosts == {f"{n}.example" for n in range(2, 7)}
     await desk.db.wake()  # as a scheduler does that trusts nobody

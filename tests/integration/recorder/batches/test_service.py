@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
+import msgspec
 import pytest
 
 from services.recorder.audit import broken_rules
 from shared import messages, topics
-from shared.messages import CloseBatch, CommandOutcome, FillBatch, OpenBatch, PauseBatch, ResumeBatch
+from shared.messages import CloseBatch, CommandOutcome, FillBatch, Idempotency, OpenBatch, PauseBatch, ResumeBatch
 from tests import factories
 from tests.integration.recorder.batches.desk import records
 from tests.integration.recorder.test_recorder import Stack, running
@@ -115,6 +116,70 @@ async def test_a_command_that_has_to_wait_holds_up_no_lone_one(stack: Stack) -> 
     await connection.close()
     assert (await told(stack, close)).outcome == "applied"
     await stack.until("SELECT count(*) FROM checks WHERE bulk", 10)
+
+
+HELD = {
+    "the command, by its first delivery": (
+        "INSERT INTO outcomes (command_id, outcome, created_at) SELECT $1, 'applied', now() WHERE $2::uuid IS NOT NULL"
+    ),
+    "its key": (
+        "INSERT INTO keys (key, digest, made_id, created_at) SELECT 'k', 'd', gen_random_uuid(), now() "
+        "WHERE $1::uuid <> $2::uuid"
+    ),
+    "its batch": "SELECT FROM batches WHERE $1::uuid <> $2 AND id = $2 FOR UPDATE",
+}
+
+
+@pytest.mark.parametrize("held", HELD)
+async def test_a_command_that_has_to_wait_holds_up_no_other_batch(stack: Stack, held: str) -> None:
+    opened, chunks, close = upload(10, most=10)
+    close = msgspec.structs.replace(close, idempotency=Idempotency(key="k", digest="d"))
+    await command(stack, opened, *chunks)
+    await told(stack, chunks[-1])
+    connection = await asyncpg.connect(stack.url)
+    holding = connection.transaction()
+    await holding.start()
+    await connection.execute(HELD[held], close.id, opened.batch_id)
+    await command(stack, close)
+    await eventually(lambda: handed_back(stack, "in_use") > 0, timeout_s=30, what="a command handed back")
+    other = factories.open_batch()
+    steps: list[messages.Command] = [other, *factories.uploads(other, records(3))]
+    for step in steps:
+        await command(stack, step)
+        assert (await told(stack, step)).outcome == "applied"
+    await holding.rollback()
+    await connection.close()
+    assert (await told(stack, close)).outcome == "applied"
+    await stack.until("SELECT count(*) FROM checks WHERE bulk", 10)
+
+
+async def test_a_command_that_takes_too_long_is_tried_again_when_others_had_their_turn(stack: Stack) -> None:
+    opened, chunks, close = upload(10, most=10)
+    await command(stack, opened, *chunks)
+    await told(stack, chunks[-1])
+    await stack.execute(STALLED)
+    await command(stack, close)
+    await eventually(lambda: handed_back(stack, "too_slow") > 0, timeout_s=30, what="a command handed back")
+    other = factories.open_batch()
+    await command(stack, other)
+    assert (await told(stack, other)).outcome == "applied"
+    await stack.execute("DROP TRIGGER stalled ON batches")
+    assert (await told(stack, close)).outcome == "applied"
+
+
+def handed_back(stack: Stack, reason: str) -> float:
+    name = "wordwatch_recorder_batch_commands_handed_back_total"
+    return stack.service.registry.get_sample_value(name, {"reason": reason}) or 0
+
+
+# As PostgreSQL does when a statement has taken as long as it may.
+STALLED = """
+CREATE FUNCTION stalled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'canceling statement due to statement timeout' USING ERRCODE = 'query_canceled';
+END $$;
+CREATE TRIGGER stalled BEFORE UPDATE ON batches FOR EACH ROW EXECUTE FUNCTION stalled();
+"""
 
 
 async def test_a_recorder_goes_on_with_what_another_left(nsqd: Nsqd, database_url: str) -> None:
