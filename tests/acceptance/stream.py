@@ -224,11 +224,10 @@ class Stream:
         """Numbers whose one key was answered with several checks."""
         return [check.number for check in self.checks.values() if len(check.ids) > 1]
 
-    @property
-    def extra_fetches(self) -> int:
+    async def extra_fetches(self) -> int:
         """Fetches beyond one for each attempt that had an outcome, as the pages' own server counted them."""
         told: int = sum(final["attempts"] for final in self._finals())
-        return sum(self.pages.hits.values()) - told
+        return sum((await self.pages.seen()).hits.values()) - told
 
 
 def _created(item: dict[str, Any]) -> float:

@@ -7,9 +7,7 @@ from tests.chaos.run import chaos
 from tests.chaos.schedule import FORMS
 
 
-# On two busy processors the pages' own server is now and then too late for its pages to be counted at once.
-@pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_wrong_while_everything_dies_in_turn() -> None:
     verdict = await chaos(FORMS["short"], seeded("chaos short"), print)
     print(*verdict.lines(), sep="\n")

@@ -7,8 +7,9 @@ from itertools import count, groupby
 
 import pytest
 
-from tests.acceptance.fleet import Fleet, Service, fleet
+from tests.acceptance.fleet import Fleet, fleet
 from tests.acceptance.pages import site
+from tests.acceptance.processes import Service
 from tests.acceptance.stream import Stream, streaming
 from tests.acceptance.victims import CHECKS, all_quiet, unfinished
 from tests.integration.servers import eventually
@@ -76,10 +77,11 @@ async def test_a_recorder_that_ends_at_any_step_of_a_message_loses_nothing_and_d
             await judge(stack, stream)
             # Nobody had to wait for a lease to end: what was committed was published by the next recorder.
             assert await stack.postgres.ask("SELECT sum(lost) FROM checks") == 0
-    print(f"recorder, {what}: {ends[-1][1]} steps, {len(ends) - 1} deaths, fetched again {stream.extra_fetches}")
+            again = await stream.extra_fetches()
+    print(f"recorder, {what}: {ends[-1][1]} steps, {len(ends) - 1} deaths, fetched again {again}")
     assert [step for _, step in ends[:-1]] == list(range(1, len(ends)))
     assert len(ends) > 20  # or else the steps are not counted
-    assert stream.extra_fetches == 0
+    assert again == 0
 
 
 @pytest.mark.timeout(400)
@@ -101,8 +103,8 @@ async def test_a_fetcher_that_ends_at_any_step_of_a_check_leaves_it_to_another()
             await stack.schedulers[0].start()
             await stack.fetchers[0].start()
             await judge(stack, stream)
-        hits = [pages.hits[turn] for turn in range(len(ends))]
-    story = [(times, len(list(same))) for times, same in groupby(hits)]
+        hits = (await pages.seen()).hits
+    story = [(times, len(list(same))) for times, same in groupby(hits[turn] for turn in range(len(ends)))]
     print(f"fetcher: {ends[-1][1]} steps, {len(ends) - 1} deaths, fetches by step {story}")
     assert left == len(ends) - 1  # no FIN before all was done
     # Before the request, between request and result, after the result: only in between is the page fetched again.

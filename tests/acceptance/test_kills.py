@@ -65,12 +65,9 @@ async def test_killed_whole_it_starts_again_over_what_was_left_behind(stack: Sta
 
 
 async def test_sigterm_ends_everything_within_30_s(stack: Stack) -> None:
-    before = await listed(stack)
     await asyncio.to_thread(stack.terminate)
     assert "died" not in stack.output
     assert stack.left_processes() == []
-    await asyncio.to_thread(stack.start)
-    assert await listed(stack) >= before  # a command may have waited in nsqd for a recorder
 
 
 def test_demo_starts_what_it_needs_and_stops_it_again(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from shared import topics
-from tests.acceptance.pages import count_of, site
+from tests.acceptance.pages import Page, count_of, site
 from tests.acceptance.stack import Stack, running
 from tests.integration.servers import eventually
 
@@ -73,7 +73,8 @@ async def test_submit_wait_and_list(api: aiohttp.ClientSession) -> None:
 
 async def test_a_check_that_fails_says_why(api: aiohttp.ClientSession) -> None:
     async with site() as pages:
-        status, body = await check(api, url=f"{pages.url(0)}/missing")
+        pages.pages[0] = Page(gone=True)
+        status, body = await check(api, url=pages.url(0))
     assert status == 200
     assert (body["status"], body["counts"], body["error"]["code"]) == ("failed", None, "http_error")
     assert body["http_status"] == 404

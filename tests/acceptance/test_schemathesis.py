@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from services.gateway.openapi import document
-from tests.acceptance.fleet import ROOT, Fleet, fleet
+from tests.acceptance.fleet import Fleet, fleet
 from tests.acceptance.pages import HOSTS, site
+from tests.acceptance.processes import ROOT
 from tests.integration.servers import free_port
 
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")

@@ -15,7 +15,8 @@ import pytest
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.acceptance.fleet import Fleet, Service, fleet
+from tests.acceptance.fleet import Fleet, fleet
+from tests.acceptance.processes import Service
 from tests.integration.servers import HOST, eventually, free_port
 
 pytestmark = pytest.mark.timeout(180)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.fleet import Fleet, Service, fleet
+from tests.acceptance.fleet import Fleet, fleet
+from tests.acceptance.processes import Service
 from tests.integration.fetcher.hostile_pages import hostile
 from tests.integration.pages import Route, answer, page_server
 from tests.integration.servers import eventually

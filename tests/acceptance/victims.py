@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import aiohttp
 
-from tests.acceptance.fleet import Fleet, Service
+from tests.acceptance.fleet import Fleet
 from tests.acceptance.pages import Site
+from tests.acceptance.processes import Service
 from tests.integration.servers import Nsqd
 
 KINDS = ("fetcher", "nsqd", "scheduler", "recorder", "gateway", "nsqlookupd", "postgres")
@@ -88,8 +89,9 @@ async def kill(stack: Fleet, kind: str, victim: Victim, pages: Site, *, count: C
         asked_s = time.monotonic()
         may_repeat = await in_flight(stack, CHECKS, nsqds=[victim])
         await victim.kill()
-        may_repeat += sum(1 for began_s in pages.began_s if began_s >= asked_s)
-        may_repeat += sum(1 for ended_s in pages.ended_s if ended_s >= asked_s - SYNC_S)
+        seen = await pages.seen()
+        may_repeat += sum(1 for began_s in seen.began_s if began_s >= asked_s)
+        may_repeat += sum(1 for ended_s in seen.ended_s if ended_s >= asked_s - SYNC_S)
     at = time.time()
     await victim.kill()
     return Death(kind, at, still, may_repeat)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.acceptance.fleet import Fleet, Service
+from tests.acceptance.fleet import Fleet
+from tests.acceptance.processes import Service
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _LOOK_EVERY_S = 0.5

@@ -74,7 +74,8 @@ class Feeder:
         self._tasks[asyncio.create_task(work)] = checks
 
     async def close(self) -> None:
-        """Gives up what is not accepted yet."""
+        """Pauses for good, and gives up what is not accepted yet."""
+        self.pause()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,14 +1,12 @@
 """From an empty stack to the verdict."""
 
-import asyncio
 import random
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.fleet import ROOT, Fleet, fleet
+from tests.acceptance.fleet import fleet
 from tests.acceptance.pages import site
 from tests.acceptance.stream import tell_wrong
 from tests.acceptance.victims import dead_by_themselves
@@ -17,7 +15,6 @@ from tests.chaos.stage import LEASE_S, Round, Stage, staged
 from tests.chaos.verdict import Verdict
 from tests.integration.servers import eventually
 
-_AUDIT_WITHIN_S = 120.0
 _REAPED_WITHIN_S = 100.0  # an upload that nobody goes on with is given up after 60 s
 _COUNTED_WITHIN_S = 15.0  # what /stats tells is a few seconds old
 
@@ -38,14 +35,14 @@ async def chaos(form: Form, rng: random.Random, say: Say, *, logs: Path | None =
 
     many: dict[str, Any] = {"gateways": 2, "recorders": 2, "schedulers": 2, "fetchers": 3, "nsqds": 2, "lookupds": 2}
     async with (
-        fleet(**many, lease_s=LEASE_S, fetch_timeout_s=5, retry_base_s=0.2, logs=logs) as stack,
+        fleet(**many, lease_s=LEASE_S, fetch_timeout_s=5, retry_base_s=0.2, logs=logs, audited=False) as stack,
         site() as pages,
         staged(stack, pages, rng) as stage,
     ):
         timed("everything is ready")
         try:
             for name, troubles in rounds(form, rng):
-                async with stage.in_round(name):
+                async with stage.in_round(name, mixed=not form.each_kind_apart):
                     for trouble in troubles:
                         await trouble(stage)
                 timed(_told(stage.round))
@@ -54,6 +51,7 @@ async def chaos(form: Form, rng: random.Random, say: Say, *, logs: Path | None =
         except AssertionError as error:  # judged all the same: what is not as it must be tells why
             stage.faults.append(f"given up: {error}")
             timed(stage.faults[-1])
+            await stage.feeder.close()
         verdict = await _judge(stage)
         await tell_wrong(stage.stream, stack)
         return verdict
@@ -102,7 +100,7 @@ async def _judge(stage: Stage) -> Verdict:
     except AssertionError as error:
         verdict.lost.append(f"can't be judged: {error}")
     verdict.faults = [*stage.faults, *stream.faults, *dead_by_themselves(stage.stack)]
-    verdict.audit = await audit(stage.stack)
+    verdict.audit = await stage.stack.audit()
     return verdict
 
 
@@ -114,24 +112,3 @@ async def _total_is(stage: Stage, wanted: int) -> bool:
     """Whether there is no check that nobody was told of."""
     stats = await stage.stream.ask("GET", "/api/v1/stats", turn=0)
     return stats is not None and stats["checks"]["total"] == wanted
-
-
-async def audit(stack: Fleet) -> list[str]:
-    """What `python -m services.recorder audit` finds; nothing when all is well."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "services.recorder",
-        "audit",
-        cwd=ROOT,
-        env=stack.environ,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        output, _ = await asyncio.wait_for(process.communicate(), _AUDIT_WITHIN_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        return [f"not over within {_AUDIT_WITHIN_S} s"]
-    return [] if process.returncode == 0 else output.decode(errors="replace").splitlines()

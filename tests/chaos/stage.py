@@ -18,7 +18,7 @@ from tests.integration.servers import eventually
 
 LEASE_S = 20
 LEAST_UNDER_WAY = 50
-MARGIN = 25
+MARGIN = 35
 """So many more have to be under way before something is killed: some end until it is."""
 BUSY_WITHIN_S = 90.0
 PROBED_WITHIN_S = 90.0
@@ -35,7 +35,7 @@ class Round:
     Attributes:
         deaths: what was killed, stopped or wiped; `at` is when it began.
         back_at: when each was over: seconds since 1970.
-        new_ones_s: from then until a new check had its count.
+        new_ones_s: from then until a new check had its count, or from any moment while others do the dead one's work.
         older_ones_s: from then until the last check was final that had been accepted before it began.
         extra_fetches: fetches beyond one for each attempt with an outcome.
     """
@@ -103,29 +103,38 @@ class Stage:
 
         await eventually(enough, timeout_s=BUSY_WITHIN_S, what="enough checks are under way")
 
-    async def over(self, death: Death) -> None:
+    async def over(self, *deaths: Death) -> None:
         """Notes that something is over, and how long a new check takes from now on."""
         self.feeder.pause()
+        self.round.deaths += deaths
+        self.round.back_at += [time.time()] * len(deaths)
+        await self.probe()
+
+    async def probe(self) -> None:
+        """Notes how long a new check takes."""
         began_s = time.monotonic()
-        self.round.deaths.append(death)
-        self.round.back_at.append(time.time())
         check = await self.stream.submit(self.plan.probe())
         await self.stream.finish(check, timeout_s=PROBED_WITHIN_S)
         self.round.new_ones_s.append(time.monotonic() - began_s)
 
     @asynccontextmanager
-    async def in_round(self, name: str) -> AsyncIterator[None]:
-        """A round: at its end nothing is under way any more, and its figures are known."""
+    async def in_round(self, name: str, *, mixed: bool = False) -> AsyncIterator[None]:
+        """A round: at its end nothing is under way any more, and its figures are known.
+
+        Args:
+            mixed: what one trouble left behind may be hit by the next, so that older checks have their time from the
+                end of the last one.
+        """
         self.rounds.append(Round(name))
-        began_s, extra, before = time.monotonic(), self.stream.extra_fetches, len(self.stream.checks)
+        began_s, extra, before = time.monotonic(), await self.stream.extra_fetches(), len(self.stream.checks)
         yield
         await self.settle()
         checks = list(self.stream.checks.values())[before:]
         self.round.older_ones_s = [
-            _last_of(checks, death, back_at)
+            _last_of(checks, death, max(self.round.back_at) if mixed else back_at)
             for death, back_at in zip(self.round.deaths, self.round.back_at, strict=True)
         ]
-        self.round.extra_fetches = self.stream.extra_fetches - extra
+        self.round.extra_fetches = await self.stream.extra_fetches() - extra
         self.round.checks = len(checks)
         self.round.took_s = time.monotonic() - began_s
 

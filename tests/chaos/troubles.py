@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from tests.acceptance.fleet import Process, Service
+from tests.acceptance.processes import Process, Service
 from tests.acceptance.victims import (
     CHECKS,
     KINDS,
@@ -31,6 +31,10 @@ ENDED_WITHIN_S = 30.0
 PAGES_OF_A_BROKEN_UPLOAD = 1_400
 """More than fit into one chunk, so that a part of them is there when it breaks off."""
 
+SEVERAL = tuple(kind for kind in KINDS if kind != "postgres")
+NOTICED_WITHIN_S = 1.0
+"""What is asked for later than this after a kill has nothing to do with the dead."""
+
 Trouble = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
@@ -47,6 +51,33 @@ def killed(kind: str) -> Trouble:
         await asyncio.sleep(RESTARTED_AFTER_S - FED_FOR_S)
         await victim.start()
         await stage.over(death)
+
+    return run
+
+
+def one_of_each_dead(for_s: float) -> Trouble:
+    """One process of each kind is killed and stays away: the others do its work, and refuse nothing that is new."""
+
+    async def run(stage: Stage) -> None:
+        victims, deaths = [], []
+        for kind in stage.rng.sample(SEVERAL, len(SEVERAL)):
+            await stage.busy()
+            await asyncio.sleep(stage.rng.uniform(0, 0.05))
+            victims.append(stage.rng.choice(of_kind(stage.stack, kind)))
+            deaths.append(await kill(stage.stack, kind, victims[-1], stage.pages, count=stage.under_way))
+        await asyncio.sleep(NOTICED_WITHIN_S)
+        await stage.feeder.finish()
+        noticed_at, until_s = time.time(), time.monotonic() + for_s
+        stage.feeder.feed(SLOWLY_PER_S)
+        while time.monotonic() < until_s:
+            await stage.probe()
+        stage.faults += [
+            f"refused though there are others: {what}"
+            for at, what in stage.stream.refusals
+            if at > noticed_at and "503" in what
+        ]
+        await asyncio.gather(*(victim.start() for victim in victims))
+        await stage.over(*deaths)
 
     return run
 
@@ -126,7 +157,7 @@ async def _restarted(stage: Stage, victim: Victim) -> int:
         asked_s = time.monotonic()
         may_repeat = await in_flight(stage.stack, CHECKS, nsqds=[victim])
         await victim.stop()
-        may_repeat += sum(1 for began_s in stage.pages.began_s if began_s >= asked_s)
+        may_repeat += sum(1 for began_s in (await stage.pages.seen()).began_s if began_s >= asked_s)
     elif isinstance(victim, Nsqlookupd):
         await victim.stop()
     elif isinstance(victim, Process):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.acceptance.fleet import Gateway
+from tests.acceptance.processes import Gateway
 from tests.acceptance.stream import Stream
 from tests.chaos.plan import Upload
 from tests.integration.servers import HOST, eventually
