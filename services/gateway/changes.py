@@ -41,7 +41,7 @@ class Changes:
         asked = check_request(parse_object(await read_body(request)), latest=self._commands.latest_start())
         wait_s = _wait_s(request)
         submitted = await self._commands.submit(asked, key=key, trace=request[TRACE])
-        check = await self._follower.follow(submitted.check_id, wait_s=wait_s or 0)
+        check = await self._follower.follow(submitted.check_id, wait_s=wait_s or 0, is_new=not submitted.repeated)
         return _committed(check, wait_s, final_at_once=submitted.repeated)
 
     async def cancel(self, request: web.Request) -> web.Response:

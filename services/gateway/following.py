@@ -33,8 +33,13 @@ class Follower:
         self._store = store
         self._waiting = waiting
 
-    async def follow(self, check_id: UUID, *, wait_s: float = 0) -> CheckView:
+    async def follow(self, check_id: UUID, *, wait_s: float = 0, is_new: bool = False) -> CheckView:
         """A committed check as soon as it is final, or as it is after `wait_s` seconds.
+
+        Args:
+            check_id: which.
+            wait_s: how long to wait.
+            is_new: whether it was made just now, so that it can't be final yet and need not be read for that.
 
         Raises:
             NotCommitted: it can't be read.
@@ -45,19 +50,22 @@ class Follower:
                 # Whatever cuts the waiting short, the check is committed.
                 with suppress(TimeoutError, TooManyWaiting), self._waiting.interest(check_id) as ticket:
                     async with asyncio.timeout(wait_s):
-                        return await self._final(check_id, ticket)
+                        return await self._final(check_id, ticket, is_new=is_new)
             return await self._read(check_id)
         except StoreUnavailable as error:
             log.warning("committed check can't be read back", check=str(check_id), error=str(error))
             raise NotCommitted(check_id) from error  # of all answers, the one that tells where to look for it
 
-    async def _final(self, check_id: UUID, ticket: Ticket) -> CheckView:
+    async def _final(self, check_id: UUID, ticket: Ticket, *, is_new: bool) -> CheckView:
         """The check when it is final, which only its row tells: news may be of a run before this one."""
         while True:
             ticket.begin_again()
-            check = await self._read(check_id)
-            if check.is_final or ticket.cut_short:
-                return check
+            if is_new:
+                is_new = False
+            else:
+                check = await self._read(check_id)
+                if check.is_final or ticket.cut_short:
+                    return check
             await ticket.final()
             if ticket.is_deleted:
                 raise Refused("deleted")
