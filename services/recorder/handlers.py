@@ -29,6 +29,7 @@ MOST_PER_FLUSH = 500
 FLUSH_WITHIN_S = 15.0
 PUBLISH_AGAIN_S = 1.0
 MOST_OWED = 1_000
+REST_MOST_S = 0.25
 _PAUSE_MOST_S = 2.0
 
 
@@ -52,16 +53,33 @@ def decode(message: Message) -> Item:
 
 
 class Recorder:
-    """Flushes what the inbox holds, one set after another, for ever."""
+    """Flushes what the inbox holds, one set after another, for ever.
+
+    Args:
+        inbox: where they gather.
+        producer: for checks that are claimed, and for hints.
+        database: a connection that nobody else uses.
+        config: limits of hosts, attempts and leases.
+        metrics: the recorder's.
+        rest: how many times what a flush took it waits until the next one, so that more gathers for that.
+    """
 
     def __init__(
-        self, *, inbox: Inbox, producer: Producer, database: SingleConnection, config: Settings, metrics: Metrics
+        self,
+        *,
+        inbox: Inbox,
+        producer: Producer,
+        database: SingleConnection,
+        config: Settings,
+        metrics: Metrics,
+        rest: float = 0.0,
     ) -> None:
         self._inbox = inbox
         self._producer = producer
         self._database = database
         self._config = config
         self._metrics = metrics
+        self._rest = rest
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
         self._flushing = False
@@ -84,9 +102,11 @@ class Recorder:
             await self._database.open()
             while True:
                 taken = await self._inbox.take(MOST_PER_FLUSH)
-                self._flushing = True
+                self._flushing, began_s = True, time.perf_counter()
                 await self.handle(taken)
                 self._flushing = False
+                if self._rest:
+                    await asyncio.sleep(min(self._rest * (time.perf_counter() - began_s), REST_MOST_S))
         finally:
             self._database.drop()
 

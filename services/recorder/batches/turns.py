@@ -25,16 +25,11 @@ class Turn:
         self._config = config
         self._failed: dict[UUID, int] = {}
         self._taken: Job | None = None
-
-    @property
-    def job(self) -> Job:
-        """The job of the last try."""
-        assert self._taken is not None  # noqa: S101 - `may_go_on` denied
-        return self._taken
+        self.blamed: Job | None = None
+        """The job of the last try that came to one."""
 
     async def run(self, connection: asyncpg.Connection) -> tuple[Job, Slice] | None:
-        """One try: as `do_slice`."""
-        self._taken = None
+        """One try: as `do_slice`. Where PostgreSQL is away, a try does not even come here."""
         return await do_slice(connection, self._config, taken=self._take)
 
     def _take(self, job: Job) -> None:
@@ -42,9 +37,11 @@ class Turn:
 
     def may_go_on(self) -> bool:
         """Whether a try that has failed is to be repeated. Where it came to no job, no job is to blame."""
-        if self._taken is None:
+        job, self._taken = self._taken, None
+        if job is None:
             return True
-        tries = self._failed[self._taken.id] = self._failed.get(self._taken.id, 0) + 1
+        self.blamed = job
+        tries = self._failed[job.id] = self._failed.get(job.id, 0) + 1
         return tries < TRIES
 
 

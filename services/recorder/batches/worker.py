@@ -103,7 +103,8 @@ class JobWorker:
             await self._put_off(refused.job, "PostgreSQL refuses a slice of a job", faults.said(refused.error))
             return False
         except NotWanted as failed:
-            await self._put_off(turn.job, "a slice of a job fails each time", repr(failed.__cause__))
+            assert turn.blamed is not None  # noqa: S101 - nobody else denies a try
+            await self._put_off(turn.blamed, "a slice of a job fails each time", repr(failed.__cause__))
             return False
         if done is None:
             return False

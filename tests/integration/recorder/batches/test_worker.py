@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.recorder import app
+from services.recorder.batches.turns import TRIES, Turn
 from services.recorder.batches.worker import JobWorker
 from services.recorder.metrics import Metrics
 from services.recorder.persistence import Persistent
@@ -69,6 +70,26 @@ async def test_a_job_that_fails_each_time_gives_way_to_others(desk: Desk, failur
     await desk.db.recorder.execute("UPDATE jobs SET touched_at = clock_timestamp()")
     await desk.work_off()
     assert await desk.counters(bad) == {"total": 3, "queued": 3}
+
+
+async def test_a_database_that_is_away_is_held_against_no_job(desk: Desk) -> None:
+    bad = await desk.upload(records(3), filed=False)
+    owner = await asyncpg.connect(desk.db.url)
+    await owner.execute(FAILING.format(batch=bad, failure=FAILURES["takes too long"]))
+    await desk.db.recorder.execute("SET statement_timeout = '200ms'")
+    turn = Turn(settings.load({}))
+
+    async def fails() -> bool:
+        with pytest.raises(asyncpg.QueryCanceledError):
+            await turn.run(desk.db.recorder)
+        return turn.may_go_on()
+
+    assert await fails()
+    assert all(turn.may_go_on() for _ in range(2 * TRIES)), "tries that did not even reach the database"
+    assert [await fails() for _ in range(TRIES - 1)] == [True] * (TRIES - 2) + [False]
+    assert turn.blamed is not None
+    assert turn.blamed.batch_id == bad
+    await owner.close()
 
 
 FAILING = """
