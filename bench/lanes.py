@@ -6,6 +6,7 @@ the rounds. All runs on this machine, with a page server under many loopback add
 """
 
 import asyncio
+import random
 import statistics
 import sys
 import time
@@ -14,8 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import aiohttp
-
 from bench import pages
 from bench.figures import percentile
 from tests.acceptance.fleet import Fleet, fleet
@@ -23,7 +22,9 @@ from tests.integration.servers import eventually, free_port
 
 BULK_HOSTS = 400
 PERSONS_HOSTS = 40
-PERSONS = 2
+THINKS_S = 0.05
+"""At most, between two checks. Who asks without a pause fills two processors with single checks alone (it did, to 85 %
+by the fastest two), and what is asked here is what a batch costs a person, not what persons cost each other."""
 _UNDER_WAY = """
 SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL) + (SELECT count(*) FROM leases WHERE not_after > now())
 """
@@ -88,20 +89,18 @@ class Bench:
         return not await self._stack.postgres.ask(_UNDER_WAY)
 
     async def persons(self) -> Round:
-        """So many checks, by a few persons who wait for each."""
-        found, numbers = Round(), iter(range(self._checks))
-
-        async def person(session: aiohttp.ClientSession) -> None:
-            for number in numbers:
-                url = f"http://{pages.host(number % PERSONS_HOSTS)}:{self._port}/p{self._number}-{number}"
-                began_s = time.perf_counter()
-                async with session.post("/api/v1/checks", json={"url": url}, headers={"Prefer": "wait=30"}) as answer:
-                    body = await answer.json()
-                    assert (answer.status, body.get("counts")) == (200, {"python": pages.COUNT}), body
-                found.took_s.append(time.perf_counter() - began_s)
-
+        """So many checks, one after another, by a person who waits for each and then thinks for a moment."""
+        found, rng = Round(), random.Random(self._checks)  # noqa: S311 - spreads checks, guards nothing
         self._number += 1
-        await asyncio.gather(*(person(self._stack.api) for _ in range(PERSONS)))
+        for number in range(self._checks):
+            url = f"http://{pages.host(number % PERSONS_HOSTS)}:{self._port}/p{self._number}-{number}"
+            began_s = time.perf_counter()
+            waiting = {"Prefer": "wait=30"}
+            async with self._stack.api.post("/api/v1/checks", json={"url": url}, headers=waiting) as answer:
+                body = await answer.json()
+                assert (answer.status, body.get("counts")) == (200, {"python": pages.COUNT}), body
+            found.took_s.append(time.perf_counter() - began_s)
+            await asyncio.sleep(rng.uniform(0, THINKS_S))
         return found
 
     async def idle(self) -> Round:

@@ -8,13 +8,13 @@ is tells how much is enough. Increase by steps, decrease by shares, as TCP does 
 from dataclasses import dataclass
 from typing import Final
 
-LATE_S: Final = 0.010
-EARLY_S: Final = 0.005
+LATE_S: Final = 0.004
+EARLY_S: Final = 0.002
 LOOK_EVERY_S: Final = 0.2
 LOOKS: Final = 8
 """The loop is asked so many times in a look; their mean counts."""
 _LESS: Final = 0.75
-_MORE: Final = 2
+_MORE: Final = 1
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ def test_a_late_loop_means_less_down_to_what_bulk_always_has() -> None:
 
 
 def test_a_loop_with_time_means_more_up_to_the_share() -> None:
-    pace = Pace(most=48, least=6, limit=43)
-    assert [pace.saw(0.0) for _ in range(4)] == [45, 47, 48, 48]
+    pace = Pace(most=48, least=6, limit=46)
+    assert [pace.saw(0.0) for _ in range(4)] == [47, 48, 48, 48]
 
 
 def test_in_between_all_stays_as_it_is() -> None:
