@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -16,6 +17,7 @@ from services.recorder.metrics import Metrics
 from services.recorder.store import Asked, Flushed, Item, flush
 from shared import claims, messages, topics
 from shared.backoff import Backoff
+from shared.db.connect import DatabaseError
 from shared.db.single import SingleConnection
 from shared.messages import ClaimedCheck
 from shared.nsq.errors import NsqError
@@ -30,6 +32,7 @@ FLUSH_WITHIN_S = 15.0
 PUBLISH_AGAIN_S = 1.0
 MOST_OWED = 1_000
 REST_MOST_S = 0.25
+LOOK_EVERY_S = 1.0
 _PAUSE_MOST_S = 2.0
 
 
@@ -101,7 +104,7 @@ class Recorder:
         try:
             await self._database.open()
             while True:
-                taken = await self._inbox.take(MOST_PER_FLUSH)
+                taken = await self._take()
                 self._flushing, began_s = True, time.perf_counter()
                 await self.handle(taken)
                 self._flushing = False
@@ -109,6 +112,15 @@ class Recorder:
                     await asyncio.sleep(min(self._rest * (time.perf_counter() - began_s), REST_MOST_S))
         finally:
             self._database.drop()
+
+    async def _take(self) -> list[Message]:
+        """The next set; as long as nothing comes, the connection is kept open, or opened again when it was lost."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    return await self._inbox.take(MOST_PER_FLUSH)
+            with suppress(DatabaseError):
+                await self._database.open()
 
     async def handle(self, taken: Sequence[Message]) -> None:
         """One set of messages: when this returns, all of them are finished or handed back."""

@@ -153,5 +153,6 @@ async def test_the_gateway_can_only_read(stack: Stack) -> None:
         " FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
     )
     assert service_rights is False
+    await stack.get(CHECKS)
     roles = await stack.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'gateway-%'")
     assert roles > 0

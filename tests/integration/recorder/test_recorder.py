@@ -126,7 +126,8 @@ async def test_what_is_unreadable_is_dropped_and_harms_nothing(stack: Stack) -> 
     await stack.producer.publish(topics.RESULTS.name, b'{"kind": "of another world"}')
     await stack.send(factories.submit())
     await stack.until("SELECT count(*) FROM checks", 1)
-    assert stack.service.registry.get_sample_value("wordwatch_recorder_undecodable_messages_total") == 2
+    undecodable = "wordwatch_recorder_undecodable_messages_total"
+    await eventually(lambda: stack.service.registry.get_sample_value(undecodable) == 2, what="both are dropped")
 
 
 async def test_rule_20_a_broken_connection_to_postgres_loses_nothing(stack: Stack) -> None:
@@ -200,7 +201,8 @@ async def test_a_message_of_which_nothing_can_be_recorded_is_dropped_and_the_oth
     await stack.until("SELECT count(*) FROM checks WHERE status = 'done'", 1)
     await stack.send(factories.submit(host="h3"))
     await stack.until("SELECT count(*) FROM checks", 3)
-    assert stack.service.registry.get_sample_value("wordwatch_recorder_culprits_total") == 2
+    culprits = "wordwatch_recorder_culprits_total"
+    await eventually(lambda: stack.service.registry.get_sample_value(culprits) == 2, what="both are told of")
 
 
 async def test_a_time_without_time_zone_is_refused_by_the_decoder(stack: Stack) -> None:
