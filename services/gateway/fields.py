@@ -77,6 +77,10 @@ class Fields:
             if name not in known:
                 self._add(name, Invalid(f"Unknown {what}; known are: {', '.join(known) or 'none'}."))
 
+    def note_repeat(self, name: str) -> None:
+        """Notes a field that has one value, and was given another one."""
+        self.errors.append(FieldError(f"/{escape(name)}", "Is given more than once."))
+
     def _add(self, name: str, error: Invalid) -> None:
         self.codes.add(error.code)
         if len(self.errors) < MAX_ERRORS:

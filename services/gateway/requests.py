@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from services.gateway import filters, times
-from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, escape, one_of, text, whole_number
+from services.gateway.fields import Fields, Invalid, ManyInvalid, boolean, one_of, text, whole_number
 from services.gateway.filters import CheckFilter
 from services.gateway.inputs import (
     DEFAULT_LIMIT,
@@ -25,7 +25,6 @@ from services.gateway.inputs import (
     Words,
     limit_of,
 )
-from services.gateway.problems import FieldError
 from shared import urls
 from shared.messages import Question, Scope
 from shared.wording import is_empty_query
@@ -230,6 +229,6 @@ def parameters(query: Iterable[tuple[str, str]]) -> Fields:
     fields = Fields(values)
     for name, value in query:
         if name in values:
-            fields.errors.append(FieldError(f"/{escape(name)}", "Is given more than once."))
+            fields.note_repeat(name)
         values[name] = value
     return fields

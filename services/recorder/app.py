@@ -1,7 +1,7 @@
 """Wires the recorder: consumers of `commands` and `results`, the flush, batches, and the pruning of what is old."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,7 +96,6 @@ class _Lanes:
     interactive: Inbox
     bulk: Inbox
     recorders: Mapping[str, Recorder]
-    databases: Sequence[SingleConnection]
 
     @classmethod
     def of(
@@ -110,32 +109,29 @@ class _Lanes:
         registry: CollectorRegistry,
     ) -> "_Lanes":
         inboxes = {"interactive": Inbox(), "bulk": Inbox()}
-        databases = {
-            lane: SingleConnection(url, role=ROLE, parameters=parameters, metrics=measured)
-            for lane, measured in (("interactive", DatabaseMetrics(registry)), ("bulk", None))
-        }
+        measured = {"interactive": DatabaseMetrics(registry)}
         recorders = {
             lane: Recorder(
-                inbox=inboxes[lane],
+                inbox=inbox,
                 producer=producer,
-                database=database,
+                database=SingleConnection(url, role=ROLE, parameters=parameters, metrics=measured.get(lane)),
                 config=config,
                 metrics=metrics,
                 rest=REST[lane],
             )
-            for lane, database in databases.items()
+            for lane, inbox in inboxes.items()
         }
         metrics.watch(
             inbox=lambda: sum(each.waiting() for each in recorders.values()),
             owed=lambda: sum(each.owed() for each in recorders.values()),
         )
-        return cls(inboxes["interactive"], inboxes["bulk"], recorders, list(databases.values()))
+        return cls(recorders=recorders, **inboxes)
 
     def is_busy(self) -> bool:
         return any(each.is_flushing() for each in self.recorders.values())
 
     def are_connected(self) -> bool:
-        return all(each.is_open() for each in self.databases)
+        return all(each.is_connected() for each in self.recorders.values())
 
 
 @dataclass(frozen=True, slots=True)

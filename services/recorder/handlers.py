@@ -95,6 +95,10 @@ class Recorder:
         """How many checks are claimed that no nsqd has taken yet."""
         return len(self._owed)
 
+    def is_connected(self) -> bool:
+        """Whether its database answers, as far as is known."""
+        return self._database.is_open()
+
     def is_flushing(self) -> bool:
         """Whether it has something in hand now."""
         return self._flushing

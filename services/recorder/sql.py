@@ -9,7 +9,6 @@ Each way to the server and back costs a busy machine some milliseconds, in which
 what may go together goes in one statement.
 """
 
-NOW = "SELECT clock_timestamp()"
 # The first look of a flush: the hosts of the checks that it names by their ids, and which of all its hosts are there.
 BEGIN_FLUSH = """
 WITH of_checks AS MATERIALIZED (SELECT DISTINCT host FROM checks WHERE id = ANY ($1::uuid[]))
@@ -38,7 +37,6 @@ READ_OUTCOMES = "SELECT command_id, outcome, check_id, batch_id FROM outcomes WH
 KNOWN_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[])"
 
 # First what is missing is added, then all are locked: whoever waits in the first step holds no lock of the second.
-KNOWN_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[])"
 LOCK_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[]) ORDER BY host FOR UPDATE"
 ADD_HOSTS = "INSERT INTO hosts (host) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING"
 PAUSE_HOSTS = """
@@ -68,8 +66,8 @@ RETURNING id
 
 # What a flush holds before it looks at checks: hosts, questions, and leases, which it ends. In this order, as that of
 # the columns is the order in which they are worked out.
-LOCK_FLUSH = """
-WITH h AS MATERIALIZED (SELECT FROM hosts WHERE host = ANY ($1::text[]) ORDER BY host FOR UPDATE),
+LOCK_FLUSH = f"""
+WITH h AS MATERIALIZED ({LOCK_HOSTS}),
 q AS MATERIALIZED (SELECT id FROM questions WHERE id = ANY ($2::uuid[]) ORDER BY id FOR KEY SHARE),
 named AS MATERIALIZED (
     SELECT l.check_id, l.attempt
@@ -80,7 +78,7 @@ ended AS (
     RETURNING l.check_id, l.attempt)
 SELECT (SELECT count(*) FROM h) AS hosts, ARRAY(SELECT id FROM q) AS questions,
        ARRAY(SELECT (check_id, attempt) FROM ended) AS leases
-"""
+"""  # noqa: S608 - put together of constants
 
 # A repeated command finds its check there, or finds that it was deleted, and changes nothing.
 ADD_CHECKS = """
@@ -150,7 +148,6 @@ SELECT id, was, status FROM changed WHERE bulk AND was <> status
 # What checks of batches came to that are about to be changed or deleted.
 READ_ENDS = "SELECT check_id, error_code, counts FROM results WHERE check_id = ANY ($1::uuid[])"
 
-ADD_CANCELLED = "INSERT INTO cancelled (check_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
 DROP_CANCELLED = "DELETE FROM cancelled WHERE check_id = ANY ($1::uuid[])"
 
 DEQUEUE = "DELETE FROM queue WHERE check_id = ANY ($1::uuid[])"

@@ -103,6 +103,7 @@ class _Flush:
     def __init__(self, connection: asyncpg.Connection, items: Sequence[Item], config: Settings, jitter: Jitter) -> None:
         self._connection = connection
         self._config = config
+        self._trusted = claims.trusted(config)
         self._policy = RetryPolicy(max_attempts=config.max_attempts, base_s=config.retry_base_s)
         self._jitter = jitter
         asked = [item for item in items if isinstance(item, Asked)]
@@ -121,12 +122,13 @@ class _Flush:
     async def run(self) -> Flushed:
         """Applies everything and commits."""
         async with self._connection.transaction():
-            begun = await self._begin()
+            reported = self._reports.hosts()
+            begun = await self._begin(reported)
             now: datetime = begun["now"]
             for command in self._refused:
                 self._outcome(command, "refused")
             wanted = await self._settle_submits(now)
-            held = sorted({command.host for command in wanted} | self._reports.hosts() | set(begun["of_checks"]))
+            held = sorted({command.host for command in wanted} | reported | set(begun["of_checks"]))
             leases = await self._lock(held, begun["known"], wanted)
             ledger = await self._decide(leases, now)
             await self._submit(wanted, now)
@@ -139,9 +141,9 @@ class _Flush:
         self._tell(ledger)
         return self._done
 
-    async def _begin(self) -> asyncpg.Record:
+    async def _begin(self, reported: set[str]) -> asyncpg.Record:
         """Asks for the time, and which hosts are there."""
-        hosts = self._reports.hosts() | {command.host for command in self._submits}
+        hosts = reported | {command.host for command in self._submits}
         [row] = await self._fetch(sql.BEGIN_FLUSH, [each.check_id for each in self._orders], sorted(hosts))
         return row
 
@@ -221,7 +223,7 @@ class _Flush:
         Returns:
             Those of the leases that were there.
         """
-        limited = sorted(set(hosts) - set(claims.trusted(self._config)))
+        limited = sorted(set(hosts) - set(self._trusted))
         # First what is missing is added, then all are locked: who waits in the first step holds no lock of the second.
         if missing := sorted(set(limited) - set(known)):
             await self._fetch(sql.ADD_HOSTS, missing)
@@ -251,8 +253,7 @@ class _Flush:
         commands = sorted({command.check_id: command for command in wanted}.values(), key=lambda each: each.check_id)
         added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands, now))}
         # No lock keeps those of trusted hosts from being deleted just now, so that they are looked at once more.
-        trusted = claims.trusted(self._config)
-        unsure = [each for each in commands if each.check_id not in added or each.host in trusted]
+        unsure = [each for each in commands if each.check_id not in added or each.host in self._trusted]
         gone: set[UUID] = set()
         if unsure:
             gone = {row["check_id"] for row in await self._fetch(sql.WERE_DELETED, [each.check_id for each in unsure])}
@@ -267,7 +268,7 @@ class _Flush:
     async def _write(self, ledger: Ledger, now: datetime) -> None:
         changes, ends = sorted(ledger.changes.items()), await self._ends_to_go(ledger)
         moves = await self._change(changes, ledger, ends) if changes or ledger.history else []
-        if pauses := rows.pauses(ledger.pauses, claims.trusted(self._config)):
+        if pauses := rows.pauses(ledger.pauses, self._trusted):
             await self._fetch(sql.PAUSE_HOSTS, *pauses)
         if ledger.deleted:
             gone = await self._delete(sorted(ledger.deleted))

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from services.gateway.fields import Fields, Invalid, escape
-from services.gateway.problems import FieldError
+from services.gateway.fields import Fields, Invalid
 from services.gateway.requests import DEFAULT_QUESTION, read_label, read_question
 from services.gateway.uploads.records import Defaults
 
@@ -91,7 +90,7 @@ def _of_pairs(pairs: Iterable[tuple[str, str]], what: str) -> Options:
             values.setdefault(name, []).extend(split_words(value))
             continue
         if name in values:
-            fields.errors.append(FieldError(f"/{escape(name)}", "Is given more than once."))
+            fields.note_repeat(name)
         values[name] = _BOOLEANS.get(value, value) if name in _FLAGS else value
     return _read(fields, what, NAMES)
 

@@ -16,9 +16,9 @@ async def cancel(connection: asyncpg.Connection, job: Job, _config: Settings) ->
     found = [row["id"] for row in await connection.fetch(sql.NEXT_OPEN, job.after, job.last, MOST_PER_SLICE)]
     was = {row["id"]: row["status"] for row in await connection.fetch(sql.LOCK_OPEN, found)} if found else {}
     if ids := list(was):
-        for statement in (sql.CANCEL_CHECKS, flush_sql.DEQUEUE, flush_sql.ADD_CANCELLED):
+        for statement in (sql.CANCEL_CHECKS, flush_sql.DEQUEUE, sql.ADD_CANCELLED):
             await connection.execute(statement, ids)
-        now = await connection.fetchval(flush_sql.NOW)
+        now = await connection.fetchval(sql.NOW)
         await book(connection, tallies(Move(id_, status, "cancelled") for id_, status in was.items()), (), now)
     return Slice(found[-1] if found else job.last, len(was), len(found) < MOST_PER_SLICE)
 

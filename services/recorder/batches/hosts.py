@@ -39,7 +39,7 @@ async def lock_asleep(connection: asyncpg.Connection, hosts: Iterable[str], conf
 async def _limited(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
     limited = sorted(set(hosts) - set(claims.trusted(config)))
     if limited:
-        known = {row["host"] for row in await connection.fetch(flush_sql.KNOWN_HOSTS, limited)}
+        known = {row["host"] for row in await connection.fetch(sql.KNOWN_HOSTS, limited)}
         if missing := [host for host in limited if host not in known]:
             await connection.execute(flush_sql.ADD_HOSTS, missing)
     return limited

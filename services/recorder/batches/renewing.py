@@ -122,6 +122,6 @@ async def _reopen(
         if status == "failed":
             codes = {row["check_id"]: row["error_code"] for row in await connection.fetch(sql.READ_CODES, bulk)}
         moves = (Move(id_, status, "queued", End(codes.get(id_))) for id_ in bulk)
-        await book(connection, tallies(moves), bulk, await connection.fetchval(flush_sql.NOW))
+        await book(connection, tallies(moves), bulk, await connection.fetchval(sql.NOW))
     await hosts.plan(connection, held, config, lone=len(bulk) < len(ids))
     return len(ids)

@@ -13,6 +13,8 @@ ON CONFLICT (command_id) DO NOTHING RETURNING created_at
 SET_OUTCOME = "UPDATE outcomes SET outcome = $2, batch_id = $3 WHERE command_id = $1"
 READ_OUTCOME = "SELECT outcome, batch_id FROM outcomes WHERE command_id = $1"
 
+NOW = "SELECT clock_timestamp()"
+
 # Nothing has ended yet as of now: that is also how long it has been open.
 OPEN = """
 INSERT INTO batches (id, label, question, status, recent_at, trace)
@@ -125,6 +127,8 @@ OLDEST_JOB_S = """
 SELECT coalesce(extract(epoch FROM clock_timestamp() - min(asked_at)), 0)::float8 FROM jobs WHERE finished_at IS NULL
 """
 
+KNOWN_HOSTS = "SELECT host FROM hosts WHERE host = ANY ($1::text[])"
+
 READ_PROGRESS = "SELECT status, total, filed, question, trace FROM batches WHERE id = $1"
 HOSTS_OF_FILED = """
 SELECT DISTINCT host FROM lines WHERE batch_id = $1 AND seq > $2 AND seq <= $3 AND fate IS NULL
@@ -173,6 +177,7 @@ UPDATE checks
 SET status = 'cancelled', next_attempt_at = NULL, finished_at = greatest(clock_timestamp(), started_at)
 WHERE id = ANY ($1::uuid[])
 """
+ADD_CANCELLED = "INSERT INTO cancelled (check_id) SELECT unnest($1::uuid[]) ON CONFLICT DO NOTHING"
 
 NEXT_PARKED = """
 SELECT check_id, host FROM queue WHERE check_id > $1 AND check_id <= $2 AND parked = $3 ORDER BY check_id LIMIT $4
