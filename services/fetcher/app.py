@@ -50,6 +50,8 @@ BULK_SHARE = 0.75
 """Of what is in hand at once, bulk may have so much: the rest is kept for checks that a person waits for."""
 BULK_LEAST = 8
 """However busy the processor is, bulk keeps one in so many of its slots."""
+BULK_HOLD_S = 0.025
+"""Nobody waits for a line of a batch: nsqd may send some together."""
 PUBLISH_WITHIN_S = 5.0
 STOP_CONSUMERS_S = 20.0
 COUNTING_THREADS = 2  # the parser releases the GIL; more would only take the processor from other pages
@@ -96,7 +98,12 @@ class _Fetcher:
         self.utc_now = now
         self.nsq = Wiring(config, instance=service.instance, registry=registry)
         self.producer = self.nsq.producer()
-        self.outbox = Outbox(self.producer, fetcher=service.instance, timeout_s=PUBLISH_WITHIN_S)
+        self.outbox = Outbox(
+            self.producer,
+            fetcher=service.instance,
+            timeout_s=PUBLISH_WITHIN_S,
+            in_hand=lambda: self.attempts.load.in_flight,
+        )
         self.session = client.open_session(allow=_allow(config), user_agent=config.agent)
         self.watch = ClockWatch(
             ClockGuard(service.instance), utc_now=now, clock=monotonic_s, on_change=self._take_checks
@@ -148,6 +155,7 @@ class _Fetcher:
             topic,
             handle if share == config.max_in_flight else at_most(share, handle),
             max_in_flight=share,
+            hold_s=BULK_HOLD_S if topic is topics.CHECKS_BULK else 0.0,
             touch_for_s=config.lease_s + config.msg_timeout_s,
         )
 

@@ -27,6 +27,7 @@ class ConnectionOptions:
         client_name: How nsqadmin shows this client.
         heartbeat_s: How often nsqd sends a heartbeat, 1 to 60; a peer silent for two of them is given up.
         msg_timeout_s: nsqd delivers a message anew when it is not touched for so long; None: nsqd's own default.
+        hold_s: How long nsqd may hold messages back to send them together, 0.001 to 30; 0: not at all.
         connect_timeout_s: Deadline of opening, IDENTIFY included.
         operation_timeout_s: Deadline of each operation that is not given one.
     """
@@ -34,17 +35,19 @@ class ConnectionOptions:
     client_name: str = "wordwatch"
     heartbeat_s: float = 5.0
     msg_timeout_s: float | None = None
+    hold_s: float = 0.0
     connect_timeout_s: float = 5.0
     operation_timeout_s: float = 5.0
 
     def features(self) -> Features:
-        """The body of IDENTIFY. Messages are never held back to be sent together, see `Features`."""
+        """The body of IDENTIFY."""
         return Features(
             client_id=self.client_name,
             user_agent=self.client_name,
             heartbeat_interval=round(self.heartbeat_s * 1000),
             msg_timeout=round((self.msg_timeout_s or 0) * 1000),
-            output_buffer_size=-1,
+            output_buffer_size=0 if self.hold_s else -1,
+            output_buffer_timeout=round(self.hold_s * 1000),
         )
 
 

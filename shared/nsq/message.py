@@ -1,6 +1,6 @@
 """A message in hand, and for how long it is."""
 
-import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ansq.tcp.types import NSQMessageSchema
@@ -26,11 +26,12 @@ class Message:
         received_at: Monotonic seconds when it was received, at the latest.
         owned_until: Monotonic seconds when nsqd will deliver it anew unless it is touched.
         done: Whether it has been finished or handed back.
+        when_lost: Called when it is lost, if somebody wants to know at once; look at `is_lost` after anything that may
+            have stalled the process.
     """
 
     __slots__ = (
         "_lost",
-        "_lost_event",
         "_subscription",
         "attempts",
         "body",
@@ -39,6 +40,7 @@ class Message:
         "owned_until",
         "received_at",
         "timestamp",
+        "when_lost",
     )
 
     def __init__(self, frame: NSQMessageSchema, subscription: "Subscription", received_at: float) -> None:
@@ -51,7 +53,7 @@ class Message:
         self.done = False
         self._subscription = subscription
         self._lost = False
-        self._lost_event: asyncio.Event | None = None
+        self.when_lost: Callable[[], None] | None = None
 
     @property
     def topic(self) -> str:
@@ -62,15 +64,6 @@ class Message:
     def nsqd(self) -> str:
         """The `host:port` of the nsqd it came from."""
         return self._subscription.connection.address
-
-    @property
-    def lost(self) -> asyncio.Event:
-        """Set when it is lost; look at `is_lost` after anything that may have stalled the process."""
-        if self._lost_event is None:
-            self._lost_event = asyncio.Event()
-            if self._lost:
-                self._lost_event.set()
-        return self._lost_event
 
     @property
     def is_lost(self) -> bool:
@@ -106,5 +99,5 @@ class Message:
     def mark_lost(self) -> None:
         """Tells the holder that it is lost; for the subscription's use."""
         self._lost = True
-        if self._lost_event is not None:
-            self._lost_event.set()
+        if self.when_lost is not None:
+            self.when_lost()

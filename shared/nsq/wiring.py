@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
@@ -55,8 +56,9 @@ class Wiring:
         channel: str | None = None,
         auto_finish: bool = True,
         touch_for_s: float = 60.0,
+        hold_s: float = 0.0,
     ) -> Consumer:
-        """A consumer of the topic's own channel, or of `channel`."""
+        """A consumer of the topic's own channel, or of `channel`; see `Consumer` and `ConnectionOptions`."""
         return Consumer(
             topic=topic.name,
             channel=channel or topic.channels[0],
@@ -66,6 +68,6 @@ class Wiring:
             auto_finish=auto_finish,
             msg_timeout_s=self._config.msg_timeout_s,
             touch_for_s=touch_for_s,
-            options=self._options,
+            options=replace(self._options, hold_s=hold_s),
             metrics=self._metrics,
         )

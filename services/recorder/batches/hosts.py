@@ -1,6 +1,7 @@
 """The rows of hosts that a slice touches: locked before its checks, planned after them."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import asyncpg
 
@@ -8,6 +9,9 @@ from services.recorder import sql as flush_sql
 from services.recorder.batches import sql
 from shared import claims
 from shared.settings import Settings
+
+# How far the first requests to two hosts are apart, on average, as long as all of them fit in one turn.
+_APART_S: Final = 0.005
 
 
 async def lock(connection: asyncpg.Connection, hosts: Iterable[str], config: Settings) -> list[str]:
@@ -55,4 +59,6 @@ async def plan(connection: asyncpg.Connection, hosts: list[str], config: Setting
         lone: whether there may be more to do in the interactive lane, too.
     """
     if hosts:
+        if config.host_rate_per_s:
+            await connection.execute(sql.SPREAD_HOSTS, hosts, 1 / config.host_rate_per_s, _APART_S)
         await connection.execute(sql.PLAN_HOSTS, hosts, config.host_concurrency, config.host_rate_per_s, lone)

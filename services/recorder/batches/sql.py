@@ -159,6 +159,14 @@ SELECT plan_hosts(ARRAY(SELECT host FROM hosts WHERE host = ANY ($1::text[])
                             AND (wake_bulk IS NULL OR wake_bulk > clock_timestamp() OR $4)), $2, $3)
 """
 
+# Many hosts that begin at the same moment would go on in step, and their requests come in crowds ever after. So those
+# that were at rest begin at moments of their own, each within its first turn.
+SPREAD_HOSTS = """
+UPDATE hosts SET next_start_at = clock_timestamp()
+    + random() * make_interval(secs => least($2::float8, cardinality($1) * $3::float8))
+WHERE host = ANY ($1::text[]) AND wake_bulk IS NULL AND next_start_at <= clock_timestamp()
+"""
+
 LOCK_CHECKS = "SELECT id FROM checks WHERE id = ANY ($1::uuid[]) ORDER BY id FOR UPDATE"
 
 # An open check is in one of the two. Who opens one again behind the walk does so on purpose.

@@ -337,3 +337,18 @@ async def test_a_delayed_check_can_be_cancelled_asked_for_at_once_and_deleted(db
     await db.flush(ordered(messages.DeleteCheck))
     assert (await db.count("queue"), await db.count("checks")) == (0, 1)
     assert await broken_rules(db.recorder) == []
+
+
+async def test_what_nobody_waits_for_begins_within_the_time_to_the_next_look(db: Database) -> None:
+    paced = config(host_rate_per_s=1, host_concurrency=1)
+    of_host = {f"{n}.bulk": (0, 2) for n in range(20)} | {f"{n}.person": (1, 1) for n in range(5)}
+    await enqueue(db, of_host, paced)
+    await db.recorder.execute("UPDATE hosts SET next_start_at = '-infinity', wake_bulk = '-infinity'")
+    await db.flush(factories.here(capacity=100), config=paced)
+    claimed = await db.claim(paced)
+    waits = {check.host: check.not_before - check.claimed_at for check in claimed}
+    assert len(waits) == len(of_host)
+    bulk = [wait for host, wait in waits.items() if host.endswith("bulk")]
+    assert len(set(bulk)) == len(bulk), "they do not begin together"
+    assert timedelta() <= min(bulk) <= max(bulk) <= timedelta(seconds=0.1)
+    assert {wait for host, wait in waits.items() if host.endswith("person")} == {timedelta()}

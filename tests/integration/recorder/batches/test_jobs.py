@@ -413,3 +413,24 @@ async def apply(connection: asyncpg.Connection, command: BatchCommand) -> None:
                 raise
         else:
             return
+
+
+async def test_hosts_of_a_batch_begin_one_after_the_other(desk: Desk) -> None:
+    paced = settings.load({"WORDWATCH_HOST_RATE_PER_S": "0.5"})
+    await desk.upload(records(400, hosts=200), filed=False)
+    before = factories.now()
+    for _ in range(1 + WAKING):
+        await slices.do_slice(desk.db.recorder, paced)
+    starts = [row["s"] for row in await desk.db.recorder.fetch("SELECT next_start_at AS s FROM hosts ORDER BY 1")]
+    assert len(starts) == 200
+    took_s = (factories.now() - before).total_seconds()
+    assert max(starts) - min(starts) > timedelta(seconds=0.5), "they come at random, over a second"
+    assert (max(starts) - before).total_seconds() < took_s + 1.0, "none waits longer than five milliseconds for each"
+
+
+async def test_the_host_of_a_small_batch_begins_at_once(desk: Desk) -> None:
+    await desk.upload(records(3, hosts=1), filed=False)
+    for _ in range(1 + WAKING):
+        await slices.do_slice(desk.db.recorder, settings.load({"WORDWATCH_HOST_RATE_PER_S": "0.01"}))
+    (start,) = [row["s"] for row in await desk.db.recorder.fetch("SELECT next_start_at AS s FROM hosts")]
+    assert start <= factories.now() + timedelta(milliseconds=5)
