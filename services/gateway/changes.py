@@ -14,7 +14,7 @@ from services.gateway.json_bodies import parse_object
 from services.gateway.middlewares import TRACE, read_body
 from services.gateway.problems import Problem
 from services.gateway.requests import check_request, no_fields, no_parameters
-from services.gateway.views import CheckView
+from services.gateway.views import CheckView, new_check_view
 
 
 class Changes:
@@ -41,7 +41,10 @@ class Changes:
         asked = check_request(parse_object(await read_body(request)), latest=self._commands.latest_start())
         wait_s = _wait_s(request)
         submitted = await self._commands.submit(asked, key=key, trace=request[TRACE])
-        check = await self._follower.follow(submitted.check_id, wait_s=wait_s or 0, is_new=not submitted.repeated)
+        if submitted.repeated or wait_s or asked.run_at is not None:
+            check = await self._follower.follow(submitted.check_id, wait_s=wait_s or 0, is_new=not submitted.repeated)
+        else:
+            check = new_check_view(submitted.check_id, url=asked.url, question=asked.question, label=asked.label)
         return _committed(check, wait_s, final_at_once=submitted.repeated)
 
     async def cancel(self, request: web.Request) -> web.Response:

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from shared.errors import error_of
 from shared.ids import batch_of, time_of
-from shared.messages import FINAL, Scope, Status
+from shared.messages import FINAL, Question, Scope, Status
 
 PHASES: Final = ("dns", "connect", "tls", "first_byte", "download", "parse", "count")
 """The parts of an attempt, in the order in which they happen."""
@@ -204,6 +204,33 @@ def check_view(row: Row) -> CheckView:
         finished_at=row["finished_at"],
         duration_ms=_duration_ms(row["started_at"], row["finished_at"]),
         timings_ms=None if timings is None else _in_order(timings),
+    )
+
+
+_NOT_YET: Final = dict.fromkeys(
+    [
+        *("batch_id", "line", "counts", "total", "rule_version", "snippets", "error", "http_status", "final_url"),
+        *("address", "title", "content_type", "charset", "bytes", "next_attempt_at", "started_at", "finished_at"),
+        *("duration_ms", "timings_ms"),
+    ]
+)
+
+
+def new_check_view(check_id: UUID, *, url: str, question: Question, label: str | None) -> CheckView:
+    """The view of a check, due at once, as the commit left it that made it: its row need not be read for that."""
+    return CheckView(
+        id=check_id,
+        url=url,
+        words=list(question.words),
+        scope=question.scope,
+        whole_word=question.whole_word,
+        case_sensitive=question.case_sensitive,
+        label=label,
+        status="queued",
+        redirects=[],
+        attempts=0,
+        created_at=time_of(check_id),
+        **_NOT_YET,
     )
 
 

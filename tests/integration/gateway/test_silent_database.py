@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -89,16 +90,28 @@ async def test_the_page_and_its_form_say_when_to_come_again_and_are_no_slower(pa
     assert post_s < GIVE_UP_S + READ_BACK_TIMEOUT_S + GIVE_BACK_WITHIN_S + SLACK_S
 
 
-@pytest.mark.parametrize("wait_s", [None, 3])
+def _soon() -> str:
+    return (datetime.now(UTC) + timedelta(days=1)).isoformat()
+
+
+async def test_a_new_check_need_not_be_read_back(parts: Stack) -> None:
+    async with parts.recorder(), _gateway(parts) as (_, way):
+        way.freeze()
+        check = await parts.post(url="example.org/now")
+        assert check["status"] == "queued"
+        assert await parts.ask("SELECT url FROM checks WHERE id = $1", UUID(check["id"])) == "http://example.org/now"
+
+
+@pytest.mark.parametrize(("wait_s", "body"), [(None, {"run_at": _soon()}), (3, {})])
 async def test_a_committed_check_that_cannot_be_read_back_is_answered_with_its_id(
-    parts: Stack, wait_s: int | None
+    parts: Stack, wait_s: int | None, body: dict[str, str]
 ) -> None:
     async with parts.recorder(), _gateway(parts) as (_, way):
         await parts.post(url="example.org/before")
         way.freeze()
         began_s = time.monotonic()
         headers = {} if wait_s is None else {"Prefer": f"wait={wait_s}"}
-        async with parts.http.post(CHECKS, json={"url": "example.org/now"}, headers=headers) as answer:
+        async with parts.http.post(CHECKS, json={"url": "example.org/now"} | body, headers=headers) as answer:
             problem = await answer.json()
             took_s = time.monotonic() - began_s
             assert (answer.status, problem["code"]) == (503, "not_committed")
