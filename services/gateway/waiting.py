@@ -23,9 +23,12 @@ log = structlog.get_logger(__name__)
 LOOK_EVERY_S: Final = 0.1
 MAX_WAITING: Final = 5_000
 MANY_COMMANDS: Final = 1_000
-"""So many commands may always wait: they are settled in about a second, or the recorder is being restarted."""
+"""So many commands may come at once: they are settled in a second or two, or the recorder is being restarted."""
+FEW_COMMANDS: Final = 100
+"""So many may while commands are settled late: else all of them would be, until the last one gives up."""
 PATIENCE_S: Final = 3.0
 """More may as long as they are settled within this time, at the pace of late; who came in would else wait in vain."""
+_SOON_S: Final = 1.0
 
 
 class TooManyWaiting(Exception):
@@ -139,21 +142,31 @@ class Ticket:
 
 
 class _Pace:
-    """How many commands were settled in the last whole second, or in this one if that is more already."""
+    """How many commands may wait: as many as were settled of late in the time that they may take.
+
+    That is counted in the last whole second, or in this one if it is more already.
+    """
 
     def __init__(self, clock: MonotonicClock) -> None:
         self._clock = clock
         self._second = 0
         self._counts = (0, 0)
+        self._is_late = False
 
-    def count(self) -> None:
-        """One more."""
-        before, now = self._turned()
-        self._counts = (before, now + 1)
+    def ended(self, began_s: float, *, settled: bool) -> None:
+        """Takes when a command that waits no longer began to, and whether it was settled."""
+        took_s = self._clock() - began_s
+        if settled:
+            before, now = self._turned()
+            self._counts = (before, now + 1)
+            # Once late, they are until they come soon: in between they are in time as others were told at once.
+            self._is_late = took_s > (_SOON_S if self._is_late else PATIENCE_S)
+        elif took_s > PATIENCE_S:
+            self._is_late = True
 
-    def per_s(self) -> int:
-        """The pace."""
-        return max(self._turned())
+    def most(self) -> float:
+        """How many may wait now: those that come in above it are told at once, not when it is too late."""
+        return max(FEW_COMMANDS if self._is_late else MANY_COMMANDS, PATIENCE_S * max(self._turned()))
 
     def _turned(self) -> tuple[int, int]:
         second = int(self._clock())
@@ -193,6 +206,7 @@ class Waiting:
         self._stopping = False
         self._is_blind = False
         self._commands = 0
+        self._clock = clock
         self._pace = _Pace(clock)
 
     def __len__(self) -> int:
@@ -214,7 +228,7 @@ class Waiting:
         """
         if len(self._tickets) >= self._most:
             raise TooManyWaiting
-        if command_id is not None and not goes_on and self._commands >= self._most_commands():
+        if command_id is not None and not goes_on and self._commands >= self._pace.most():
             raise TooManyWaiting
         ticket = Ticket(check_id, command_id)
         ids = [one for one in (check_id, command_id) if one is not None]
@@ -225,21 +239,19 @@ class Waiting:
             ticket.cut()
         self._somebody.set()
         self._commands += command_id is not None
+        began_s = self._clock()
         try:
             yield ticket
         finally:
-            self._commands -= command_id is not None
-            if command_id is not None and ticket.is_settled:
-                self._pace.count()
+            if command_id is not None:
+                self._commands -= 1
+                if not goes_on:
+                    self._pace.ended(began_s, settled=ticket.is_settled)
             del self._tickets[ticket]
             for one in ids:
                 self._by_id[one].remove(ticket)
                 if not self._by_id[one]:
                     del self._by_id[one]
-
-    def _most_commands(self) -> float:
-        """How many commands may wait now: those that come in above it are told at once, not when it is too late."""
-        return max(MANY_COMMANDS, PATIENCE_S * self._pace.per_s())
 
     def hint(self, recorded: Recorded) -> None:
         """Takes a hint of the recorder."""

@@ -5,7 +5,15 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.gateway.waiting import MANY_COMMANDS, MAX_WAITING, Found, TooManyWaiting, Waiting
+from services.gateway.waiting import (
+    FEW_COMMANDS,
+    MANY_COMMANDS,
+    MAX_WAITING,
+    PATIENCE_S,
+    Found,
+    TooManyWaiting,
+    Waiting,
+)
 from shared.ids import new_id
 from shared.messages import ChangedCheck, CommandOutcome, Recorded, Status
 
@@ -233,32 +241,68 @@ def test_commands_that_would_wait_in_vain_are_refused_at_once() -> None:
         stack.enter_context(waiting.interest(uuid4()))  # waits for a check, which takes as long as it takes
 
 
-def test_the_faster_commands_are_settled_the_more_may_wait() -> None:
-    now_s = 100.0
-    waiting = Waiting(_nothing, unavailable=LookupError, clock=lambda: now_s)
+class Till:
+    """Requests that wait for their commands, by a clock that is set by hand."""
 
-    def settle(number: int) -> None:
-        for _ in range(number):
-            command = uuid4()
-            with waiting.interest(None, command):
-                waiting.hint(Recorded(outcomes=(CommandOutcome(id=command, outcome="applied"),)))
+    def __init__(self) -> None:
+        self.now_s = 100.0
+        self.waiting = Waiting(_nothing, unavailable=LookupError, clock=lambda: self.now_s)
 
-    def let_in() -> int:
+    def serve(self, number: int, *, took_s: float = 0.0, settled: bool = True, goes_on: bool = False) -> None:
+        """So many come in together, and go after a time, with or without an answer."""
+        commands = [uuid4() for _ in range(number)]
+        with ExitStack() as stack:
+            for command in commands:
+                stack.enter_context(self.waiting.interest(None, command, goes_on=goes_on))
+            self.now_s += took_s
+            if settled:
+                outcomes = tuple(CommandOutcome(id=command, outcome="applied") for command in commands)
+                self.waiting.hint(Recorded(outcomes=outcomes))
+
+    def let_in(self) -> int:
+        """How many more may come in now."""
         with ExitStack() as stack:
             for number in range(MAX_WAITING):
                 try:
-                    stack.enter_context(waiting.interest(None, uuid4()))
+                    stack.enter_context(self.waiting.interest(None, uuid4()))
                 except TooManyWaiting:
                     return number
         return MAX_WAITING
 
-    settle(1_000)
-    assert let_in() == 3_000
-    now_s += 1
-    assert let_in() == 3_000  # this second has only begun
-    settle(10)
-    now_s += 1
-    assert let_in() == MANY_COMMANDS
+
+def test_the_faster_commands_are_settled_the_more_may_wait() -> None:
+    till = Till()
+    till.serve(1_000)
+    assert till.let_in() == 3_000
+    till.now_s += 1
+    assert till.let_in() == 3_000  # this second has only begun
+    till.serve(10)
+    till.now_s += 1
+    assert till.let_in() == MANY_COMMANDS
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_once_they_are_late_no_more_may_wait_than_are_settled_in_time(settled: bool) -> None:
+    till = Till()
+    till.serve(1, took_s=PATIENCE_S + 0.1, settled=settled)
+    assert till.let_in() == FEW_COMMANDS
+    till.serve(90, took_s=1.5)
+    assert till.let_in() == 3 * 90, "at the pace of late, and in time only as the others were told"
+    till.now_s += 2
+    till.serve(1, took_s=0.9)
+    assert till.let_in() == MANY_COMMANDS
+
+
+def test_who_goes_early_or_goes_on_says_nothing_about_that() -> None:
+    till = Till()
+    till.serve(1, took_s=PATIENCE_S + 0.1, settled=False)
+    till.serve(1, took_s=0.1, settled=False)
+    assert till.let_in() == FEW_COMMANDS
+    till.serve(1, took_s=0.1)
+    till.now_s += 2
+    assert till.let_in() == MANY_COMMANDS
+    till.serve(1, took_s=PATIENCE_S + 0.1, goes_on=True)
+    assert till.let_in() == MANY_COMMANDS
 
 
 async def _nothing(_checks: Sequence[UUID], _commands: Sequence[UUID]) -> Found:
