@@ -8,8 +8,8 @@ is tells how much is enough. Increase by steps, decrease by shares, as TCP does 
 from dataclasses import dataclass
 from typing import Final
 
-LATE_S: Final = 0.004
-EARLY_S: Final = 0.002
+LATE_S: Final = 0.006
+EARLY_S: Final = 0.003
 LOOK_EVERY_S: Final = 0.2
 LOOKS: Final = 8
 """The loop is asked so many times in a look; their mean counts."""

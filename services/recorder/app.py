@@ -47,6 +47,8 @@ IN_ORDER = {"enable_bitmapscan": "off"}
 # After a flush, in times of what that took. Nobody waits for a line of a batch, and forty of them cost little more than
 # ten: on two processors a batch went from 450 to 720 lines a second by it, and took less from everybody else.
 REST = {"interactive": 0.0, "bulk": 3.0}
+LATELY_S = {"interactive": 0.5, "bulk": 0.0}
+"""So long after a flush jobs still make room: a check that a person waits for has two, and is fetched in between."""
 PRUNE_EVERY_S = 60.0
 PRUNE_WITHIN_S = 30.0
 STOP_CONSUMERS_S = 15.0
@@ -128,7 +130,7 @@ class _Lanes:
         return cls(recorders=recorders, **inboxes)
 
     def is_busy(self) -> bool:
-        return any(each.is_flushing() for each in self.recorders.values())
+        return any(each.is_flushing(within_s=LATELY_S[lane]) for lane, each in self.recorders.items())
 
     def are_connected(self) -> bool:
         return all(each.is_connected() for each in self.recorders.values())

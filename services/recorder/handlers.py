@@ -1,6 +1,7 @@
 """From messages to commits: decode, flush, publish what the commit made ready, FIN, tell those who wait."""
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -86,6 +87,7 @@ class Recorder:
         self._rng = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._owed: list[ClaimedCheck] = []
         self._flushing = False
+        self._flushed_at_s = -math.inf
 
     def waiting(self) -> int:
         """How many messages wait for the next flush."""
@@ -99,9 +101,9 @@ class Recorder:
         """Whether its database answers, as far as is known."""
         return self._database.is_open()
 
-    def is_flushing(self) -> bool:
-        """Whether it has something in hand now."""
-        return self._flushing
+    def is_flushing(self, *, within_s: float = 0.0) -> bool:
+        """Whether it has something in hand now, or had in the last `within_s` seconds."""
+        return self._flushing or time.perf_counter() - self._flushed_at_s < within_s
 
     async def run(self) -> None:
         """Takes and flushes until cancelled."""
@@ -111,9 +113,9 @@ class Recorder:
                 taken = await self._take()
                 self._flushing, began_s = True, time.perf_counter()
                 await self.handle(taken)
-                self._flushing = False
+                self._flushing, self._flushed_at_s = False, time.perf_counter()
                 if self._rest:
-                    await asyncio.sleep(min(self._rest * (time.perf_counter() - began_s), REST_MOST_S))
+                    await asyncio.sleep(min(self._rest * (self._flushed_at_s - began_s), REST_MOST_S))
         finally:
             self._database.drop()
 

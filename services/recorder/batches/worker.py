@@ -24,7 +24,7 @@ SLICE_WITHIN_S: Final = 15.0
 LOOK_EVERY_S: Final = 1.0
 """For jobs that another recorder has left, or just made."""
 BREATH_S: Final = 0.005
-IDLE_BREATH, BUSY_BREATH = 0.25, 3.0
+IDLE_BREATH, BUSY_BREATH = 0.25, 8.0
 """Between two slices others get their turn: a command about the batch, which waits for the row of the job, and whoever
 needs the processor and the disk. At least `BREATH_S`, and so many times what the slice took, by whether there are
 flushes that it may have slowed down."""
@@ -40,7 +40,7 @@ class JobWorker:
         config: limits of hosts.
         metrics: the recorder's.
         hears: whether there are commands about batches that wait to be applied.
-        is_busy: whether the recorder has flushes to make meanwhile.
+        is_busy: whether the recorder has flushes to make, or had of late.
         clock: monotonic seconds.
     """
 
