@@ -16,8 +16,8 @@ from services.fetcher.counting.inline_style import hides
 
 BOUNDARY: Final = "\0"
 
-_MAYBE_HIDDEN: Final = '[hidden], [style*="none" i], [style*="hidden" i]'
-_CLOSED: Final = "dialog:not([open])"
+# In one query, as each goes over the whole tree.
+_MAYBE_UNSEEN: Final = '[hidden], [style*="none" i], [style*="hidden" i], dialog:not([open])'
 _OWN_TITLE: Final = "title:not(svg title)"
 _MAX_TITLE_CHARS: Final = 500
 _FOREIGN: Final = frozenset({Role.SVG, Role.MATH, Role.MATH_HTML})
@@ -63,8 +63,9 @@ class _Reading:
 
     def __init__(self, root: LexborNode) -> None:
         self._root = root
-        self._hidden = {node.mem_id for node in root.css(_MAYBE_HIDDEN) if _is_hidden(node)}
-        self._closed = {node.mem_id for node in root.css(_CLOSED)}
+        unseen = root.css(_MAYBE_UNSEEN)
+        self._hidden = {node.mem_id for node in unseen if _is_hidden(node)}
+        self._closed = {node.mem_id for node in unseen if _is_closed(node)}
         self._pieces: list[str] = []  # what was read since the last change between kept and collapsed white space
         self._finished: list[str] = []
         self._asides: list[str] = []
@@ -165,6 +166,10 @@ class _Reading:
 def _is_hidden(node: LexborNode) -> bool:
     attributes = node.attrs
     return "hidden" in attributes or hides(attributes.get("style") or "")
+
+
+def _is_closed(node: LexborNode) -> bool:
+    return node.tag == "dialog" and "open" not in node.attrs
 
 
 def collapse(text: str) -> str:
