@@ -29,7 +29,8 @@ class Limits:
         max_header_bytes: one header.
         max_headers: their number.
         max_head_bytes: request line and headers together.
-        backlog: connections that wait to be accepted.
+        backlog: connections that wait to be accepted. One for which there is no room is tried again by its client's
+            system after 1, 3, 7, 15 … s: 900 that came at once waited up to 30 s with a backlog of 512.
     """
 
     max_connections: int = 1000
@@ -47,4 +48,4 @@ class Limits:
     max_header_bytes: int = 8 * KIB
     max_headers: int = 64
     max_head_bytes: int = 32 * KIB
-    backlog: int = 512
+    backlog: int = 1024

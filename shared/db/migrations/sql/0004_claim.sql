@@ -8,7 +8,7 @@ CREATE FUNCTION free_room(OUT for_any integer, OUT for_bulk integer) LANGUAGE sq
                 FROM leases WHERE not_after > (SELECT clock_timestamp())) l
 $$;
 
--- As before, without what is parked; and bulk work is looked at half a second ahead, not a second: what is claimed and may
+-- As before, without what is parked; and bulk work is looked at 0.2 s ahead, not a second: what is claimed and may
 -- not begin yet takes room from what may.
 CREATE OR REPLACE FUNCTION plan_hosts(p_hosts text[], p_concurrency integer, p_rate_per_s double precision)
 RETURNS void LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
@@ -36,7 +36,7 @@ BEGIN
         wake_interactive = CASE WHEN s.due_interactive IS NOT NULL THEN
             greatest(s.due_interactive, now.t, s.slot_at, s.next_start_at - interval '1 s') END,
         wake_bulk = CASE WHEN s.due_bulk IS NOT NULL THEN
-            greatest(s.due_bulk, now.t, s.slot_at, s.next_start_at - interval '0.5 s') END
+            greatest(s.due_bulk, now.t, s.slot_at, s.next_start_at - interval '0.2 s') END
     FROM seen s, now WHERE h.host = s.host;
 END $$;
 ALTER FUNCTION plan_hosts SET enable_seqscan = off;  -- a replaced function forgets this
