@@ -1,8 +1,9 @@
 """How long a person's check takes while a batch runs: `python -m bench.lanes [CHECKS] [ROUNDS]`.
 
 Side by side in one run, A B A B: idle, beside batches of 10,000 lines, beside one of 100,000, and beside one whose
-hosts allow half of the rate that was reached without limits. Prints percentiles of each round, and the medians over
-the rounds. All runs on this machine, with a page server under many loopback addresses.
+hosts allow half of the rate that was reached without limits (once all of its lines have their checks). Prints
+percentiles of each round, and the medians over the rounds. All runs on this machine, with a page server under many
+loopback addresses.
 """
 
 import asyncio
@@ -107,8 +108,13 @@ class Bench:
         """With no batch."""
         return await self.persons()
 
-    async def beside(self, lines: int) -> Round:
-        """With batches of so many lines, the next one as soon as little of one is left."""
+    async def beside(self, lines: int, *, filed: bool = False) -> Round:
+        """With batches of so many lines, the next one as soon as little of one is left.
+
+        Args:
+            lines: of each batch.
+            filed: begin only when all lines of the first have their checks, as that is work of its own.
+        """
         place = await self.upload(lines)
         stop = asyncio.Event()
         finished: list[str] = []
@@ -125,7 +131,12 @@ class Bench:
         async def moving() -> bool:
             return (await self.batch(place))["done"] >= 200
 
+        async def complete() -> bool:
+            return not await self._stack.postgres.ask("SELECT count(*) FROM jobs WHERE finished_at IS NULL")
+
         await eventually(moving, timeout_s=60, what="a batch that runs")
+        if filed:
+            await eventually(complete, timeout_s=180, what="a batch whose lines all have their checks")
         busy = asyncio.create_task(keep_busy())
         done, done_s = await self._done(), time.monotonic()
         found = await self.persons()
@@ -158,7 +169,7 @@ async def measure(checks: int, rounds: int) -> None:
         async with fleet(fetchers=2, postgres_settings=POSTGRES, trusted_hosts=trusted, **held) as stack:
             bench = Bench(stack, port, checks)
             await bench.persons()
-            half = await compare({"idle": bench.idle, "half": partial(bench.beside, 100_000)}, rounds)
+            half = await compare({"idle": bench.idle, "half": partial(bench.beside, 100_000, filed=True)}, rounds)
     p95 = {name: statistics.median(each.p95_ms for each in found) for name, found in full.items()}
     ratio = p95["100,000"] / p95["10,000"]
     print(f"p95 beside 100,000 lines: {p95['100,000']:.0f} ms (bar 250), {ratio:.2f} of that beside 10,000 (bar 1.5)")
