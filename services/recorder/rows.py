@@ -91,6 +91,11 @@ def checks(commands: Iterable[SubmitCheck], now: datetime) -> Columns:
     )
 
 
+def new_checks(commands: Iterable[SubmitCheck]) -> Columns:
+    """For SUBMIT_AT_ONCE."""
+    return columns([(c.check_id, c.url, c.host, questions.id_of(c.question), c.label, c.trace) for c in commands])
+
+
 def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState]) -> Columns:
     """For WRITE_CHECKS: checks with what becomes of them, and as they were."""
     return columns(

@@ -96,6 +96,13 @@ SELECT id, 1, host, bulk, coalesce(next_attempt_at, clock_timestamp()) FROM adde
 RETURNING check_id
 """
 
+# A function of the schema (0005_submit.sql), as ways there and back are what this saves. Takes `rows.new_checks`, the
+# first end of a command, and arguments of the claim; gives what was added beside each check that was claimed.
+SUBMIT_AT_ONCE = """
+SELECT * FROM submit_checks($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::text[], $7, $8, $9, $10,
+                            $11, $12::text[])
+"""
+
 WERE_DELETED = "SELECT check_id FROM outcomes WHERE check_id = ANY ($1::uuid[]) AND outcome = 'deleted'"
 
 # Everything that a flush writes of checks whose rows it holds. last_attempt is the claim's alone. Gives the checks of

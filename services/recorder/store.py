@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from services.recorder import bookkeeping, questions, rows, sql, story, tallies
+from services.recorder import at_once, bookkeeping, questions, rows, sql, story, tallies
 from services.recorder.ledger import AttemptName, Jitter, Ledger, Reports
 from services.recorder.lifecycle import Change, RetryPolicy
 from services.recorder.story import About, Told
@@ -84,13 +84,32 @@ async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: S
     Raises:
         asyncpg.PostgresError, OSError, …: nothing was committed, or what was may be applied again.
     """
+    done, items = await _at_once(connection, items, config)
+    if not items:
+        return done
     commands = [item.command for item in items if isinstance(item, Asked)]
     takes_keys = any(isinstance(each, SubmitCheck) and each.idempotency is not None for each in commands)
     if not (takes_keys and any(isinstance(each, DeleteCheck) for each in commands)):
-        return await _Flush(connection, items, config, jitter).run()
-    done = await _Flush(connection, [item for item in items if not _submits(item)], config, jitter).run()
+        done.extend(await _Flush(connection, items, config, jitter).run())
+        return done
+    done.extend(await _Flush(connection, [item for item in items if not _submits(item)], config, jitter).run())
     done.extend(await _Flush(connection, [item for item in items if _submits(item)], config, jitter).run())
     return done
+
+
+async def _at_once(
+    connection: asyncpg.Connection, items: Sequence[Item], config: Settings
+) -> tuple[Flushed, Sequence[Item]]:
+    """Applies a set of nothing but new checks in one statement, if that may be; what is left of the set is second."""
+    asked = [item for item in items if isinstance(item, Asked) and not (item.redelivered or item.refused)]
+    commands = [item.command for item in asked if isinstance(item.command, SubmitCheck)]
+    if len(commands) < len(items) or not at_once.may_be(commands, config):
+        return Flushed(), items
+    added, claimed = await at_once.submit(connection, commands, config)
+    changed = {check.id: check for check in added}
+    applied = [command for command in commands if command.check_id in changed]
+    done = Flushed(claimed=claimed, changed=changed, told=[*story.of_commands(applied, (), {})])
+    return done, [item for item in asked if item.command.check_id not in changed]
 
 
 def _submits(item: Item) -> bool:
