@@ -23,11 +23,11 @@ log = structlog.get_logger(__name__)
 SLICE_WITHIN_S: Final = 15.0
 LOOK_EVERY_S: Final = 1.0
 """For jobs that another recorder has left, or just made."""
-BREATH_S: Final = 0.005
+BREATH_S, LONGEST_BREATH_S = 0.005, 1.0
 IDLE_BREATH, BUSY_BREATH = 0.25, 8.0
 """Between two slices others get their turn: a command about the batch, which waits for the row of the job, and whoever
 needs the processor and the disk. At least `BREATH_S`, and so many times what the slice took, by whether there are
-flushes that it may have slowed down."""
+flushes that it may have slowed down; but a slice under which PostgreSQL was away for long has slowed nobody down."""
 REAP_EVERY_S: Final = 5.0
 SURVEY_EVERY_S: Final = 5.0
 
@@ -79,7 +79,8 @@ class JobWorker:
                 began_s = self._clock()
                 if await self._slice():
                     breath = BUSY_BREATH if self._is_busy() else IDLE_BREATH
-                    await asyncio.sleep(max(BREATH_S, (self._clock() - began_s) * breath))
+                    took_s = self._clock() - began_s
+                    await asyncio.sleep(min(max(BREATH_S, took_s * breath), LONGEST_BREATH_S))
                 else:
                     await self._rest()
         finally:

@@ -1,6 +1,7 @@
 """The worker of jobs: one that fails for good keeps no other from its turn."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.recorder import app
+from services.recorder.batches.jobs import MOST_PER_SLICE
 from services.recorder.batches.turns import TRIES, Turn
 from services.recorder.batches.worker import JobWorker
 from services.recorder.metrics import Metrics
@@ -27,7 +29,7 @@ FAILURES = {
 
 
 @asynccontextmanager
-async def working(desk: Desk, registry: CollectorRegistry) -> AsyncIterator[None]:
+async def working(desk: Desk, registry: CollectorRegistry, **options: Any) -> AsyncIterator[None]:
     """A worker of jobs whose statements may take half a second."""
     parameters = app.PARAMETERS | app.IN_ORDER | {"statement_timeout": "500ms"}
     metrics = Metrics(registry)
@@ -40,7 +42,7 @@ async def working(desk: Desk, registry: CollectorRegistry) -> AsyncIterator[None
         config=settings.load({}),
         metrics=metrics,
         hears=lambda: False,
-        is_busy=lambda: False,
+        **{"is_busy": lambda: False} | options,
     )
     task = asyncio.create_task(worker.run())
     try:
@@ -70,6 +72,14 @@ async def test_a_job_that_fails_each_time_gives_way_to_others(desk: Desk, failur
     await desk.db.recorder.execute("UPDATE jobs SET touched_at = clock_timestamp()")
     await desk.work_off()
     assert await desk.counters(bad) == {"total": 3, "queued": 3}
+
+
+async def test_a_slice_that_took_minutes_is_not_rested_from_for_longer(desk: Desk) -> None:
+    batch = await desk.upload(records(2 * MOST_PER_SLICE), filed=False)
+    # As where PostgreSQL did not answer for half a minute under each of them: later slices waited eight times as long.
+    slow = itertools.count(step=30).__next__
+    async with working(desk, CollectorRegistry(), is_busy=lambda: True, clock=lambda: float(slow())):
+        await eventually(lambda: is_done(desk, batch), timeout_s=10, what="the batch is filed")
 
 
 async def test_a_database_that_is_away_is_held_against_no_job(desk: Desk) -> None:
