@@ -42,8 +42,10 @@ _MISTAKEN: Final = dict(
 """What Python's codec takes for another character, by its two bytes. Rare: strokes, radicals, repetition marks."""
 _MISTAKEN_PAIR: Final = rb"\xa2[\x41\x42]|\xc6[\xcf\xd3\xd5\xd7\xde\xdf]"
 _MAYBE_MISTAKEN: Final = re.compile(_MISTAKEN_PAIR)
+# Not possessive: before Python 3.11.5 such a group of alternatives matches what it must not. It remembers each turn, so
+# that it has a bound.
 _UP_TO_MISTAKEN: Final = re.compile(
-    rb"(?:[\x00-\x80\xff]|(?!" + _MISTAKEN_PAIR + rb")[\x81-\xfe][\x00-\xff]?)*+", re.DOTALL
+    rb"(?:[\x00-\x80\xff]|(?!" + _MISTAKEN_PAIR + rb")[\x81-\xfe][\x00-\xff]?){1,4096}", re.DOTALL
 )
 
 
@@ -58,9 +60,10 @@ def decode(body: bytes, decode_piece: Callable[[bytes], str]) -> str:
     pieces = []
     at = 0
     while at < len(body):
-        found = _UP_TO_MISTAKEN.match(body, at)
-        end = found.end() if found else len(body)
-        pieces.append(decode_piece(body[at:end]))
-        pieces.append(_MISTAKEN.get(body[end : end + 2], ""))
-        at = end + 2
+        if found := _UP_TO_MISTAKEN.match(body, at):
+            pieces.append(decode_piece(found[0]))
+            at = found.end()
+        else:
+            pieces.append(_MISTAKEN[body[at : at + 2]])
+            at += 2
     return "".join(pieces)

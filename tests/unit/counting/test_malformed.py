@@ -87,3 +87,8 @@ BROKEN = [
 @pytest.mark.parametrize(("encoding", "sent", "read"), BROKEN)
 def test_broken_bytes_are_read_as_browsers_read_them(encoding: str, sent: str, read: str) -> None:
     assert decode_as(bytes.fromhex(sent), encoding) == read
+
+
+@pytest.mark.parametrize("before", [0, 1, 4_095, 4_096, 4_097, 9_000])
+def test_rare_pairs_of_big5_are_read_wherever_they_stand(before: int) -> None:
+    assert decode_as(b"\xa4\x40" * before + b"\xa2\x41\xc6\xcf", "big5") == "一" * before + "∕廴"
