@@ -26,9 +26,8 @@ PERSONS_HOSTS = 40
 THINKS_S = 0.05
 """At most, between two checks. Who asks without a pause fills two processors with single checks alone (it did, to 85 %
 by the fastest two), and what is asked here is what a batch costs a person, not what persons cost each other."""
-_UNDER_WAY = """
-SELECT (SELECT count(*) FROM jobs WHERE finished_at IS NULL) + (SELECT count(*) FROM leases WHERE not_after > now())
-"""
+_JOBS = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
+_UNDER_WAY = f"SELECT ({_JOBS}) + (SELECT count(*) FROM leases WHERE not_after > now())"  # noqa: S608 - put together of constants
 POSTGRES = {"listen_addresses": "127.0.0.1", "max_connections": "100", "shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 
@@ -132,7 +131,7 @@ class Bench:
             return (await self.batch(place))["done"] >= 200
 
         async def complete() -> bool:
-            return not await self._stack.postgres.ask("SELECT count(*) FROM jobs WHERE finished_at IS NULL")
+            return not await self._stack.postgres.ask(_JOBS)
 
         await eventually(moving, timeout_s=60, what="a batch that runs")
         if filed:
