@@ -42,7 +42,7 @@ async def submit(
         What was added, and what was claimed. Commands whose check is not among them are to be applied as others are:
         their host or question is not there yet, or they have expired, or were applied before.
     """
-    wanted = sorted({command.check_id: command for command in commands}.values(), key=lambda each: each.check_id)
+    wanted = rows.once_each(commands)
     until = min(command.expires_at for command in wanted)
     _, *limits = claims.claim_arguments(config, None)
     found = await connection.fetch(sql.SUBMIT_AT_ONCE, *rows.new_checks(wanted), until, *limits)

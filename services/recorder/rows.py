@@ -73,6 +73,11 @@ def asked(values: Iterable[tuple[UUID, Question]]) -> Columns:
     )
 
 
+def once_each(commands: Iterable[SubmitCheck]) -> list[SubmitCheck]:
+    """One command a check, in the order of their ids."""
+    return sorted({command.check_id: command for command in commands}.values(), key=lambda each: each.check_id)
+
+
 def checks(commands: Iterable[SubmitCheck], now: datetime) -> Columns:
     """For ADD_CHECKS."""
     return columns(

@@ -89,11 +89,11 @@ async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: S
         return done
     commands = [item.command for item in items if isinstance(item, Asked)]
     takes_keys = any(isinstance(each, SubmitCheck) and each.idempotency is not None for each in commands)
-    if not (takes_keys and any(isinstance(each, DeleteCheck) for each in commands)):
-        done.extend(await _Flush(connection, items, config, jitter).run())
-        return done
-    done.extend(await _Flush(connection, [item for item in items if not _submits(item)], config, jitter).run())
-    done.extend(await _Flush(connection, [item for item in items if _submits(item)], config, jitter).run())
+    parts: list[Sequence[Item]] = [items]
+    if takes_keys and any(isinstance(each, DeleteCheck) for each in commands):
+        parts = [[item for item in items if not _submits(item)], [item for item in items if _submits(item)]]
+    for part in parts:
+        done.extend(await _Flush(connection, part, config, jitter).run())
     return done
 
 
@@ -108,7 +108,7 @@ async def _at_once(
     added, claimed = await at_once.submit(connection, commands, config)
     changed = {check.id: check for check in added}
     applied = [command for command in commands if command.check_id in changed]
-    done = Flushed(claimed=claimed, changed=changed, told=[*story.of_commands(applied, (), {})])
+    done = Flushed(claimed=claimed, changed=changed, told=story.of_commands(applied, (), {}))
     return done, [item for item in asked if item.command.check_id not in changed]
 
 
@@ -269,7 +269,7 @@ class _Flush:
     async def _submit(self, wanted: Sequence[SubmitCheck], now: datetime) -> None:
         if not wanted:
             return
-        commands = sorted({command.check_id: command for command in wanted}.values(), key=lambda each: each.check_id)
+        commands = rows.once_each(wanted)
         added = {row["check_id"] for row in await self._fetch(sql.ADD_CHECKS, *rows.checks(commands, now))}
         # No lock keeps those of trusted hosts from being deleted just now, so that they are looked at once more.
         unsure = [each for each in commands if each.check_id not in added or each.host in self._trusted]
