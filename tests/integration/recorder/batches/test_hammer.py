@@ -104,6 +104,9 @@ class World:
             while not self.over:
                 found = [self._item() for _ in range(self.rng.randint(1, 60))]
                 items = [item for item in found if item is not None]
+                if not items:  # nothing is there yet, and a flush of nothing lets nobody else go on
+                    await asyncio.sleep(0.005)
+                    continue
                 done = await self.patiently(lambda: flush(connection, items, UNPACED, lambda: 1.0))  # noqa: B023
                 self.claimed = (self.claimed + done.claimed)[-2000:]
 
