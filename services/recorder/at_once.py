@@ -1,7 +1,7 @@
-"""New checks in one statement, where nothing has to be decided: what a person waits for most often.
+"""Sets of one kind that are committed by one statement: what a person waits for most often.
 
 Each way to the server and back takes a millisecond, and three where batches are under way. In a transaction a new check
-has six of them.
+has six of them, and a report seven.
 """
 
 from collections.abc import Sequence
@@ -9,42 +9,107 @@ from typing import Final
 
 import asyncpg
 
-from services.recorder import rows, sql
+from services.recorder import rows, sql, story
+from services.recorder.items import Asked, Flushed, Item
+from services.recorder.ledger import Jitter, Ledger, Reports
+from services.recorder.lifecycle import RetryPolicy
+from services.recorder.story import About
 from shared import claims
-from shared.messages import ChangedCheck, ClaimedCheck, SubmitCheck
+from shared.messages import (
+    AttemptFinished,
+    AttemptsLate,
+    AttemptsStarted,
+    ChangedCheck,
+    ClaimedCheck,
+    Report,
+    SubmitCheck,
+)
 from shared.settings import Settings
 
 _MOST: Final = 100
 
 
-def may_be(commands: Sequence[SubmitCheck], config: Settings) -> bool:
-    """Whether all of the commands can be applied that way, if their hosts and questions are there.
-
-    Keys are decided about, and times to begin at; and no row of a host guards checks of one that is trusted.
-    """
-    trusted = set(claims.trusted(config))
-    return 0 < len(commands) <= _MOST and not any(
-        command.idempotency is not None or command.run_at is not None or command.host in trusted for command in commands
-    )
-
-
-async def submit(
-    connection: asyncpg.Connection, commands: Sequence[SubmitCheck], config: Settings
-) -> tuple[list[ChangedCheck], list[ClaimedCheck]]:
-    """Adds checks and claims what their hosts allow, and commits that.
+async def apply(
+    connection: asyncpg.Connection, items: Sequence[Item], config: Settings, jitter: Jitter
+) -> tuple[Flushed, Sequence[Item]]:
+    """Applies a set of nothing but new checks, or nothing but reports, if that may be.
 
     Args:
         connection: in no transaction.
-        commands: for which `may_be`, none of which NSQ has delivered before.
-        config: limits of hosts and leases.
+        items: a set for one flush.
+        config: limits of hosts, attempts and leases.
+        jitter: spreads what is tried again.
 
     Returns:
-        What was added, and what was claimed. Commands whose check is not among them are to be applied as others are:
-        their host or question is not there yet, or they have expired, or were applied before.
+        What was committed, and those items that are to be applied as others are.
+    """
+    if not 0 < len(items) <= _MOST:
+        return Flushed(), items
+    if commands := [command for item in items if (command := _plain(item)) is not None]:
+        return await _submit(connection, commands, config) if len(commands) == len(items) else (Flushed(), items)
+    reports: list[Report] = [
+        item for item in items if isinstance(item, AttemptFinished | AttemptsStarted | AttemptsLate)
+    ]
+    if len(reports) == len(items) and (done := await _record(connection, Reports.of(reports), config, jitter)):
+        return done, []
+    return Flushed(), items
+
+
+def _plain(item: Item) -> SubmitCheck | None:
+    """The command for a new check about which nothing has to be decided: keys are, and times to begin at."""
+    if not isinstance(item, Asked) or item.redelivered or item.refused or not isinstance(item.command, SubmitCheck):
+        return None
+    return item.command if item.command.idempotency is None and item.command.run_at is None else None
+
+
+async def _submit(
+    connection: asyncpg.Connection, commands: Sequence[SubmitCheck], config: Settings
+) -> tuple[Flushed, Sequence[Item]]:
+    """Adds checks and claims what their hosts allow.
+
+    Left are those whose host or question is not there yet, or that have expired, or were applied before.
     """
     wanted = rows.once_each(commands)
     until = min(command.expires_at for command in wanted)
     _, *limits = claims.claim_arguments(config, None)
     found = await connection.fetch(sql.SUBMIT_AT_ONCE, *rows.new_checks(wanted), until, *limits)
-    added = [ChangedCheck(id=check_id, status="queued") for check_id in (found[0]["added"] if found else ())]
-    return added, [claims.from_row(row) for row in found if row["check_id"] is not None]
+    changed = {id_: ChangedCheck(id=id_, status="queued") for id_ in (found[0]["added"] if found else ())}
+    applied = [command for command in commands if command.check_id in changed]
+    done = Flushed(claimed=_claimed(found), changed=changed, told=story.of_commands(applied, (), {}))
+    return done, [Asked(command) for command in commands if command.check_id not in changed]
+
+
+async def _record(connection: asyncpg.Connection, reports: Reports, config: Settings, jitter: Jitter) -> Flushed | None:
+    """Decides on what is read, with nothing held, and commits that if it still is so.
+
+    None if not, or if more has to be done: batches count what becomes of their checks, and a host that asks for a pause
+    may have to be added.
+    """
+    ids = sorted({each.check_id for each in (*reports.ending, *reports.started)})
+    found = await connection.fetch(sql.READ_REPORTED, ids)
+    if len(found) < len(ids) or any(row["bulk"] for row in found):
+        return None
+    had = {(row["id"], attempt) for row in found for attempt in row["leases"]}
+    leases = sorted(had & {(each.check_id, each.attempt) for each in reports.ending})
+    ledger = Ledger({row["id"]: rows.state(row) for row in found})
+    policy = RetryPolicy(max_attempts=config.max_attempts, base_s=config.retry_base_s)
+    ledger.report(reports, leases, max(row["now"] for row in found), policy, jitter)
+    if ledger.pauses:
+        return None
+    read = rows.columns([(row["id"], row["version"]) for row in found])
+    hosts, *limits = claims.claim_arguments(config, sorted(reports.hosts()))
+    recorded = await connection.fetch(
+        sql.RECORD_AT_ONCE, hosts, *rows.columns(leases, width=2), *read, *rows.written(ledger), *limits
+    )
+    if not recorded:
+        return None
+    about = {row["id"]: About(row["trace"], row["bulk"]) for row in found}
+    return Flushed(
+        claimed=_claimed(recorded),
+        changed={id_: ChangedCheck(id=id_, status=change.state.status) for id_, change in ledger.changes.items()},
+        told=story.of_attempts(reports.finished, reports.late, ledger, about),
+    )
+
+
+def _claimed(found: Sequence[asyncpg.Record]) -> list[ClaimedCheck]:
+    return [claims.from_row(row) for row in found if row["check_id"] is not None]

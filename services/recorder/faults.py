@@ -9,7 +9,7 @@ from dataclasses import replace
 import asyncpg
 import msgspec
 
-from services.recorder.store import Asked, Item
+from services.recorder.items import Asked, Item
 from shared.db.connect import UNAVAILABLE, DatabaseUnavailableError
 from shared.messages import AttemptError, AttemptFinished, PageFacts
 

@@ -14,8 +14,9 @@ import structlog
 
 from services.recorder import faults, hints, unreadable
 from services.recorder.inbox import Inbox
+from services.recorder.items import Asked, Flushed, Item
 from services.recorder.metrics import Metrics
-from services.recorder.store import Asked, Flushed, Item, flush
+from services.recorder.store import flush
 from shared import claims, messages, topics
 from shared.backoff import Backoff
 from shared.db.connect import DatabaseError

@@ -1,7 +1,8 @@
 """The life of a check: pure, the row as it is and a message in, the row as it becomes out, or nothing.
 
-The recorder holds the row's lock while it asks, so that what is decided here is what happens. Three things are
-done by SQL alone, and described here all the same (`submitted`, `claimed`, `swept`): tests hold the two together.
+The recorder holds the row's lock while it asks, or commits only if the row is still the same, so that what is decided
+here is what happens. Three things are done by SQL alone, and described here all the same (`submitted`, `claimed`,
+`swept`): tests hold the two together.
 
           submit                 claim, started
     (none) ────► queued ◄──────────────────────► running ──► done

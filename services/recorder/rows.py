@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 
 from services.recorder import questions
+from services.recorder.ledger import Ledger
 from services.recorder.lifecycle import Change, CheckState
 from shared.errors import MAX_RETRY_AFTER_S
 from shared.ids import batch_of, seq_of
@@ -101,8 +102,22 @@ def new_checks(commands: Iterable[SubmitCheck]) -> Columns:
     return columns([(c.check_id, c.url, c.host, questions.id_of(c.question), c.label, c.trace) for c in commands])
 
 
-def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState]) -> Columns:
-    """For WRITE_CHECKS: checks with what becomes of them, and as they were."""
+def written(ledger: Ledger) -> Columns:
+    """What has become of checks, for WRITE_CHECKS and RECORD_AT_ONCE."""
+    changes = sorted(ledger.changes.items())
+    return [
+        *_states(changes, ledger.before),
+        [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"],
+        *columns([(id_, change.due_at) for id_, change in changes if change.due_at is not None], width=2),
+        [id_ for id_, change in changes if change.state.status == "cancelled"],
+        sorted(ledger.reopened),
+        *columns([_result(change.result) for _, change in changes if change.result is not None], width=10),
+        *columns([_ended(report) for report in ledger.history], width=8),
+    ]
+
+
+def _states(changes: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState]) -> Columns:
+    """Checks with what becomes of them, and as they were."""
     return columns(
         [
             (
@@ -118,7 +133,7 @@ def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState
                 s.started_at,
                 s.finished_at,
             )
-            for id_, s in ((id_, change.state) for id_, change in values)
+            for id_, s in ((id_, change.state) for id_, change in changes)
         ],
         width=11,
     )
@@ -127,11 +142,6 @@ def changes(values: Iterable[tuple[UUID, Change]], was: Mapping[UUID, CheckState
 def lines(check_ids: Iterable[UUID]) -> Columns:
     """For FORGET_LINES: the lines that checks of batches are for."""
     return columns([(batch_of(check_id), seq_of(check_id)) for check_id in check_ids])
-
-
-def results(reports: Iterable[AttemptFinished]) -> Columns:
-    """For WRITE_CHECKS."""
-    return columns([_result(report) for report in reports], width=10)
 
 
 def _result(report: AttemptFinished) -> tuple[Any, ...]:
@@ -150,22 +160,17 @@ def _result(report: AttemptFinished) -> tuple[Any, ...]:
     )
 
 
-def history(reports: Iterable[AttemptFinished]) -> Columns:
-    """For WRITE_CHECKS."""
-    values: list[tuple[UUID, int, int, datetime, datetime, int | None, str | None, str]] = [
-        (
-            r.check_id,
-            r.attempt,
-            r.run,
-            r.started_at,
-            r.finished_at,
-            r.facts.http_status,
-            r.error.code if r.error else None,
-            r.fetcher,
-        )
-        for r in reports
-    ]
-    return columns(values, width=8)
+def _ended(report: AttemptFinished) -> tuple[Any, ...]:
+    return (
+        report.check_id,
+        report.attempt,
+        report.run,
+        report.started_at,
+        report.finished_at,
+        report.facts.http_status,
+        report.error.code if report.error else None,
+        report.fetcher,
+    )
 
 
 def outcomes(values: Iterable[CommandOutcome]) -> Columns:

@@ -1,4 +1,4 @@
-"""All SQL that writes, but for the claim (a function of the schema).
+"""All SQL that writes, but for what functions of the schema do: the claim, and sets that are committed at once.
 
 Sets come as arrays, one array a column. Whoever takes locks takes them in this order: keys, hosts, questions, leases,
 checks, queue, lines, batches, and within each in the order of its key, so that two recorders can wait for each other
@@ -8,6 +8,11 @@ holds the row.
 Each way to the server and back costs a busy machine some milliseconds, in which those wait who need the same rows. So
 what may go together goes in one statement.
 """
+
+
+def _places(first: int, last: int) -> str:
+    return ", ".join(f"${number}" for number in range(first, last + 1))
+
 
 # The first look of a flush: the hosts of the checks that it names by their ids, and which of all its hosts are there.
 BEGIN_FLUSH = """
@@ -105,52 +110,22 @@ SELECT * FROM submit_checks($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::
 
 WERE_DELETED = "SELECT check_id FROM outcomes WHERE check_id = ANY ($1::uuid[]) AND outcome = 'deleted'"
 
-# Everything that a flush writes of checks whose rows it holds. last_attempt is the claim's alone. Gives the checks of
-# batches whose state this has changed.
-WRITE_CHECKS = """
-WITH changed AS (
-    UPDATE checks c
-    SET status = n.status, run = n.run, first_attempt = n.first_attempt, attempts = n.attempts, lost = n.lost,
-        deaths = n.deaths, next_attempt_at = n.next_attempt_at, started_at = n.started_at, finished_at = n.finished_at
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::integer[], $5::integer[], $6::integer[], $7::integer[],
-                $8::integer[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[])
-        AS n (id, was, status, run, first_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at)
-    WHERE c.id = n.id AND c.status = n.was
-    RETURNING c.id, n.was, c.status, c.bulk),
-closed AS (DELETE FROM queue WHERE check_id = ANY ($12::uuid[])),
-due AS (
-    INSERT INTO queue (check_id, attempt, host, bulk, due_at)
-    SELECT c.id, c.last_attempt + 1, c.host, c.bulk, d.due_at
-    FROM unnest($13::uuid[], $14::timestamptz[]) AS d (id, due_at) JOIN checks c ON c.id = d.id
-    ON CONFLICT (check_id) DO UPDATE SET attempt = EXCLUDED.attempt, due_at = EXCLUDED.due_at),
-cancelled AS (INSERT INTO cancelled (check_id) SELECT unnest($15::uuid[]) ON CONFLICT DO NOTHING),
-reopened AS (DELETE FROM cancelled WHERE check_id = ANY ($16::uuid[])),
-results AS (
-    INSERT INTO results (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
-                         http_status, final_url, redirects, address, title, content_type, charset, bytes, timings_ms)
-    SELECT check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets,
-           f.http_status, f.final_url, coalesce(f.redirects, '[]'), f.address, f.title, f.content_type, f.charset,
-           f.bytes, coalesce(f.timings_ms, '{}')
-    FROM unnest($17::uuid[], $18::integer[], $19::text[], $20::text[], $21::text[], $22::jsonb[], $23::bigint[],
-                $24::integer[], $25::jsonb[], $26::jsonb[])
-        AS r (check_id, attempt, fetcher, error_code, error_detail, counts, total, rule_version, snippets, facts)
-    CROSS JOIN LATERAL jsonb_to_record(r.facts) AS f (
-        http_status integer, final_url text, redirects jsonb, address text, title text, content_type text, charset text,
-        bytes bigint, timings_ms jsonb)
-    ON CONFLICT (check_id) DO UPDATE SET
-        attempt = EXCLUDED.attempt, fetcher = EXCLUDED.fetcher, error_code = EXCLUDED.error_code,
-        error_detail = EXCLUDED.error_detail, counts = EXCLUDED.counts, total = EXCLUDED.total,
-        rule_version = EXCLUDED.rule_version, snippets = EXCLUDED.snippets, http_status = EXCLUDED.http_status,
-        final_url = EXCLUDED.final_url, redirects = EXCLUDED.redirects, address = EXCLUDED.address,
-        title = EXCLUDED.title, content_type = EXCLUDED.content_type, charset = EXCLUDED.charset,
-        bytes = EXCLUDED.bytes, timings_ms = EXCLUDED.timings_ms),
-history AS (
-    INSERT INTO attempts (check_id, attempt, run, started_at, finished_at, http_status, error_code, fetcher)
-    SELECT * FROM unnest($27::uuid[], $28::integer[], $29::integer[], $30::timestamptz[], $31::timestamptz[],
-                         $32::integer[], $33::text[], $34::text[])
-    ON CONFLICT (check_id, attempt) DO NOTHING)
-SELECT id, was, status FROM changed WHERE bulk AND was <> status
+# Everything that a flush writes of checks whose rows it holds: a function of the schema (0006_record.sql). Takes
+# `rows.written`; gives the checks of batches whose state this has changed.
+_WRITTEN = 34
+WRITE_CHECKS = f"SELECT * FROM write_checks({_places(1, _WRITTEN)})"  # noqa: S608 - put together of constants
+
+# What reports are decided on where nothing is held: checks, in which version, and the leases that they have.
+READ_REPORTED = """
+SELECT id, status, run, first_attempt, last_attempt, attempts, lost, deaths, next_attempt_at, started_at, finished_at,
+       trace, bulk, xmin AS version, clock_timestamp() AS now,
+       ARRAY(SELECT attempt FROM leases WHERE check_id = checks.id) AS leases
+FROM checks WHERE id = ANY ($1::uuid[])
 """
+
+# Commits what was decided so, if all of it still is as it was read. Takes hosts, leases that end, checks with their
+# versions, `rows.written`, and arguments of the claim; gives at least one row if it has, and none if it has not.
+RECORD_AT_ONCE = f"SELECT * FROM record_checks({_places(1, 5 + _WRITTEN + 5)})"  # noqa: S608 - the same
 
 # What checks of batches came to that are about to be changed or deleted.
 READ_ENDS = "SELECT check_id, error_code, counts FROM results WHERE check_id = ANY ($1::uuid[])"

@@ -5,7 +5,6 @@ its key.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,59 +13,24 @@ import asyncpg
 import msgspec
 
 from services.recorder import at_once, bookkeeping, questions, rows, sql, story, tallies
+from services.recorder.items import Asked, Flushed, Item
 from services.recorder.ledger import AttemptName, Jitter, Ledger, Reports
 from services.recorder.lifecycle import Change, RetryPolicy
-from services.recorder.story import About, Told
+from services.recorder.story import About
 from services.recorder.tallies import End, Move
 from shared import claims
 from shared.messages import (
     ChangedCheck,
     CheckCommand,
-    ClaimedCheck,
     ClockReading,
     CommandOutcome,
     DeleteCheck,
     FetcherHere,
     LoneCommand,
     Question,
-    Report,
     SubmitCheck,
 )
 from shared.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A command, and whether NSQ had delivered it before."""
-
-    command: LoneCommand
-    redelivered: bool = False
-    refused: bool = False
-    """PostgreSQL can't take it: it gets the outcome `refused` and changes nothing."""
-
-
-Item = Asked | Report
-
-
-@dataclass(slots=True)
-class Flushed:
-    """What a flush has committed: checks to publish, and what to tell those who wait."""
-
-    claimed: list[ClaimedCheck] = field(default_factory=list)
-    changed: dict[UUID, ChangedCheck] = field(default_factory=dict)
-    deleted: list[UUID] = field(default_factory=list)
-    outcomes: list[CommandOutcome] = field(default_factory=list)
-    clocks: list[ClockReading] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-
-    def extend(self, other: "Flushed") -> None:
-        """Adds what a later flush has committed."""
-        self.claimed += other.claimed
-        self.changed |= other.changed
-        self.deleted += other.deleted
-        self.outcomes += other.outcomes
-        self.clocks += other.clocks
-        self.told += other.told
 
 
 async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: Settings, jitter: Jitter) -> Flushed:
@@ -84,7 +48,7 @@ async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: S
     Raises:
         asyncpg.PostgresError, OSError, …: nothing was committed, or what was may be applied again.
     """
-    done, items = await _at_once(connection, items, config)
+    done, items = await at_once.apply(connection, items, config, jitter)
     if not items:
         return done
     commands = [item.command for item in items if isinstance(item, Asked)]
@@ -95,21 +59,6 @@ async def flush(connection: asyncpg.Connection, items: Sequence[Item], config: S
     for part in parts:
         done.extend(await _Flush(connection, part, config, jitter).run())
     return done
-
-
-async def _at_once(
-    connection: asyncpg.Connection, items: Sequence[Item], config: Settings
-) -> tuple[Flushed, Sequence[Item]]:
-    """Applies a set of nothing but new checks in one statement, if that may be; what is left of the set is second."""
-    asked = [item for item in items if isinstance(item, Asked) and not (item.redelivered or item.refused)]
-    commands = [item.command for item in asked if isinstance(item.command, SubmitCheck)]
-    if len(commands) < len(items) or not at_once.may_be(commands, config):
-        return Flushed(), items
-    added, claimed = await at_once.submit(connection, commands, config)
-    changed = {check.id: check for check in added}
-    applied = [command for command in commands if command.check_id in changed]
-    done = Flushed(claimed=claimed, changed=changed, told=story.of_commands(applied, (), {}))
-    return done, [item for item in asked if item.command.check_id not in changed]
 
 
 def _submits(item: Item) -> bool:
@@ -312,20 +261,10 @@ class _Flush:
         self, changes: Sequence[tuple[UUID, Change]], ledger: Ledger, ends: dict[UUID, End]
     ) -> list[Move]:
         """Writes the new states of checks and all that goes with them; returns the moves of those of batches."""
-        results = {id_: change.result for id_, change in changes if change.result is not None}
-        moved = await self._fetch(
-            sql.WRITE_CHECKS,
-            *rows.changes(changes, ledger.before),
-            [id_ for id_, change in changes if change.due_at is None and change.state.status != "running"],
-            *rows.columns([(id_, change.due_at) for id_, change in changes if change.due_at is not None], width=2),
-            [id_ for id_, change in changes if change.state.status == "cancelled"],
-            sorted(ledger.reopened),
-            *rows.results(results.values()),
-            *rows.history(ledger.history),
-        )
+        moved = await self._fetch(sql.WRITE_CHECKS, *rows.written(ledger))
         for check_id, change in changes:
             self._done.changed[check_id] = ChangedCheck(id=check_id, status=change.state.status)
-        came_to = ends | {id_: End.of(result) for id_, result in results.items()}
+        came_to = ends | {id_: End.of(change.result) for id_, change in changes if change.result is not None}
         return [Move(row["id"], row["was"], row["status"], came_to.get(row["id"], End())) for row in moved]
 
     async def _delete(self, ids: list[UUID]) -> list[asyncpg.Record]:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import asyncpg
 
-from services.recorder.store import Asked, Flushed, Item, flush
+from services.recorder.items import Asked, Flushed, Item
+from services.recorder.store import flush
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages, settings
 from shared.db import connect

@@ -11,7 +11,8 @@ import pytest
 from services.recorder import sql
 from services.recorder.app import delete_slice
 from services.recorder.audit import broken_rules
-from services.recorder.store import Asked, Flushed, flush
+from services.recorder.items import Asked, Flushed
+from services.recorder.store import flush
 from shared import messages
 from shared.db import connect
 from shared.ids import new_id

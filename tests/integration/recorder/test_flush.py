@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from services.recorder.store import Asked, Item
+from services.recorder.items import Asked, Item
 from shared import messages
 from shared.db import connect
 from tests import factories

@@ -13,7 +13,8 @@ import pytest
 from services.recorder import faults
 from services.recorder.audit import broken_rules
 from services.recorder.batches.slices import do_slice
-from services.recorder.store import Asked, Flushed, flush
+from services.recorder.items import Asked, Flushed
+from services.recorder.store import flush
 from shared import messages
 from shared.db import connect
 from shared.ids import new_id

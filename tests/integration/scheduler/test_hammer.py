@@ -12,7 +12,8 @@ import asyncpg
 import pytest
 
 from services.recorder.audit import broken_rules
-from services.recorder.store import Asked, flush
+from services.recorder.items import Asked
+from services.recorder.store import flush
 from services.scheduler import sql as scheduler_sql
 from shared import claims, messages
 from shared.db import connect

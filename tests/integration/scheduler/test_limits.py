@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from services.recorder.audit import broken_rules
-from services.recorder.store import Asked
+from services.recorder.items import Asked
 from shared import messages
 from shared.ids import batch_of, new_id
 from shared.messages import ClaimedCheck

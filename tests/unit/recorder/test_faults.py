@@ -2,7 +2,7 @@ import asyncpg
 import pytest
 
 from services.recorder import faults
-from services.recorder.store import Asked
+from services.recorder.items import Asked
 from shared.messages import AttemptFinished
 from tests import factories
 

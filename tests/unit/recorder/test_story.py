@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 from services.recorder import faults, story
+from services.recorder.items import Asked
 from services.recorder.ledger import Ledger
 from services.recorder.lifecycle import NEW, Change
-from services.recorder.store import Asked
 from services.recorder.story import About
 from shared.ids import new_id
 from shared.messages import CancelCheck, CommandOutcome, Idempotency, Question, RetryCheck

@@ -15,7 +15,8 @@ from services.recorder import faults
 from services.recorder.audit import broken_rules
 from services.recorder.batches import commands
 from services.recorder.batches.slices import do_slice
-from services.recorder.store import Asked, flush
+from services.recorder.items import Asked
+from services.recorder.store import flush
 from shared.ids import check_of, new_id
 from shared.messages import (
     AttemptsStarted,
