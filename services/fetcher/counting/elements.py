@@ -12,8 +12,10 @@ from typing import Final
 
 
 class Role(Enum):
-    """What the walk does at an element."""
+    """What the walk does at a node."""
 
+    TEXT = auto()
+    """Reads it: no element, but text itself."""
     DROPPED = auto()
     """Leaves it out, as though it were not there."""
     BREAK = auto()
@@ -53,6 +55,7 @@ _BLOCKS: Final = (
     # §15.3.12 The fieldset and legend elements, §15.5 Widgets, §15.6 Frames
     "fieldset details summary optgroup option frameset frame"
 )
+_TEXT: Final = "-text"  # as Lexbor calls it
 _PRE: Final = "pre listing xmp plaintext"
 
 
@@ -63,11 +66,15 @@ def _table(**roles: str) -> Roles:
     return MappingProxyType({name: Role[role] for role, names in roles.items() for name in names.split()})
 
 
-HTML: Final = _table(DROPPED=_DROPPED, BREAK="br", BLOCK=_BLOCKS, PRE=_PRE, ASIDE="rt", SVG="svg", MATH="math")
+HTML: Final = _table(
+    TEXT=_TEXT, DROPPED=_DROPPED, BREAK="br", BLOCK=_BLOCKS, PRE=_PRE, ASIDE="rt", SVG="svg", MATH="math"
+)
 """Roles by tag name, of HTML elements."""
 
-SVG: Final = _table(DROPPED="title desc metadata script style", BLOCK="text", SVG="svg", SVG_HTML="foreignObject")
+SVG: Final = _table(
+    TEXT=_TEXT, DROPPED="title desc metadata script style", BLOCK="text", SVG="svg", SVG_HTML="foreignObject"
+)
 """Roles by tag name, of elements inside `svg`."""
 
-MATHML: Final = _table(BLOCK="mtable mtr mlabeledtr mtd", SVG="svg", MATH_HTML="mi mo mn ms mtext")
+MATHML: Final = _table(TEXT=_TEXT, BLOCK="mtable mtr mlabeledtr mtd", SVG="svg", MATH_HTML="mi mo mn ms mtext")
 """Roles by tag name, of elements inside `math`."""

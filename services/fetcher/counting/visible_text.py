@@ -23,6 +23,17 @@ _MAX_TITLE_CHARS: Final = 500
 _FOREIGN: Final = frozenset({Role.SVG, Role.MATH, Role.MATH_HTML})
 
 
+def _by_number(roles: Roles) -> dict[int, Role]:
+    """Roles by Lexbor's numbers of tags, which cost less to ask for than names; those of HTML are always the same."""
+    parser = LexborHTMLParser("<body>text<!--comment-->")
+    kinds = parser.body.iter(include_text=True) if parser.body else ()
+    numbers = {node.tag: node.tag_id for node in kinds}
+    return {numbers.get(tag) or parser.create_node(tag or "").tag_id: role for tag, role in roles.items()}
+
+
+_HTML_BY_NUMBER: Final = _by_number(HTML)
+
+
 @dataclass(frozen=True, slots=True)
 class VisibleText:
     """What was read of a page.
@@ -81,17 +92,20 @@ class _Reading:
 
     def _walk(self) -> None:
         # Every node of every page passes here: the common cases (text, inline elements, blocks) call nothing.
-        write, roles, dropped, block = self._pieces.append, self._roles, Role.DROPPED, Role.BLOCK
+        write, html_role, roles = self._pieces.append, _HTML_BY_NUMBER.get, self._roles
+        text, dropped, block = Role.TEXT, Role.DROPPED, Role.BLOCK
         hidden, closed = self._hidden, self._closed
         above: list[tuple[LexborNode, Role | None]] = []
         node = self._root
         while True:
             following: LexborNode | None
-            if node.is_text_node:
+            # Elements of SVG and MathML have numbers that differ from one document to the next.
+            role = html_role(node.tag_id) if roles is HTML else roles.get(node.tag)
+            if role is text:
                 write(node.text_content or "")
                 following = node.next
             elif (
-                (role := roles.get(node.tag)) is dropped
+                role is dropped
                 or (hidden and node.mem_id in hidden)
                 or (closed and roles is HTML and node.mem_id in closed)  # elsewhere, `dialog` is just a name
             ):
