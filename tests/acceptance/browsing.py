@@ -148,6 +148,7 @@ def _origin(url: str) -> str:
 
 async def look(page: Page, folder: Path, name: str) -> None:
     """Takes pictures of the whole page by day and by night; nothing may be cut off at the side or too faint to read."""
+    await page.wait_for_load_state()  # what a form leads to is there before its styles are
     assert await page.evaluate(_TOO_WIDE) <= 0, f"{name}: wider than the window"
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
