@@ -57,11 +57,11 @@ def place_of(body: bytes, *, words: int = 1, suspect: bool) -> Place:
         return Place.CHILD
     if len(body) > CHILD_RARE_BYTES and len(body.translate(None, _ASCII)) > CHILD_RARE_BYTES:
         return Place.CHILD
-    nodes = most_nodes(body, enough=INLINE_NODES)
+    is_small = len(body) <= INLINE_BYTES and work <= INLINE_WORK
+    nodes = most_nodes(body, enough=INLINE_NODES if is_small else CHILD_NODES)
     if nodes > CHILD_NODES:
         return Place.CHILD
-    inline = len(body) <= INLINE_BYTES and nodes <= INLINE_NODES and work <= INLINE_WORK
-    return Place.INLINE if inline and _is_utf8(body) else Place.THREAD
+    return Place.INLINE if is_small and nodes <= INLINE_NODES and _is_utf8(body) else Place.THREAD
 
 
 def _is_utf8(body: bytes) -> bool:
