@@ -25,7 +25,7 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo lab scale ps logs stop test test-long chaos verify-compose lint format messages errors lock clean
+.PHONY: help run demo lab scale ps logs stop test test-long chaos bench bench-long verify-compose lint format messages errors lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -60,6 +60,12 @@ test-long: ## What takes too long for every time: more kills, longer outages
 
 chaos: ## Half an hour of kills, stops and restarts under 10,000 checks, each accounted for; shorter: make chaos form=medium
 	@exec $(DEV) -m tests.chaos "$(form)"
+
+bench: ## Measure it against peers, floors and bars, side by side; needs nginx, redis-server and wrk; for CI: make bench form=short
+	@exec $(DEV) -m bench $(filter short,$(form))
+
+bench-long: ## The same with ten million checks, and over a million pages; takes hours
+	@exec $(DEV) -m bench long
 
 verify-compose: ## With Docker: build, scale and crash every container of a stack of its own, and account for every check
 	@exec "$(PYTHON)" -m deploy.compose.verify

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench import pages
 from bench.figures import percentile
+from bench.stack import POSTGRES
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.servers import eventually, free_port
 
@@ -28,7 +29,6 @@ THINKS_S = 0.05
 by the fastest two), and what is asked here is what a batch costs a person, not what persons cost each other."""
 _JOBS = "SELECT count(*) FROM jobs WHERE finished_at IS NULL"
 _UNDER_WAY = f"SELECT ({_JOBS}) + (SELECT count(*) FROM leases WHERE not_after > now())"  # noqa: S608 - put together of constants
-POSTGRES = {"listen_addresses": "127.0.0.1", "max_connections": "100", "shared_buffers": "256MB", "max_wal_size": "4GB"}
 
 
 @dataclass

@@ -8,15 +8,18 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 
-from bench.figures import peak_mb
-from bench.lanes import POSTGRES
+from bench.figures import memory
+from bench.stack import POSTGRES
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.servers import eventually
 
 _PIECE = 1_000
+_WITHIN_S = 600
 
 
 async def lines(count: int, hosts: int) -> AsyncIterator[bytes]:
@@ -29,45 +32,55 @@ async def lines(count: int, hosts: int) -> AsyncIterator[bytes]:
         )
 
 
-def memory(stack: Fleet) -> str:
-    """The peak of each service."""
-    return ", ".join(
-        f"{service.name} {peak_mb(service.pid):.0f} MB" for service in stack.services if service.is_running
-    )
+@asynccontextmanager
+async def without_fetchers() -> AsyncIterator[Fleet]:
+    """A stack that takes batches; what is measured is how their lines come in."""
+    async with fleet(fetchers=1, postgres_settings=POSTGRES, log_level="warning") as stack:
+        await stack.fetchers[0].terminate()
+        yield stack
+
+
+async def accepted(stack: Fleet, count: int, hosts: int) -> tuple[float, dict[str, Any]]:
+    """Uploads a batch: seconds until its 202, and what that says."""
+    began_s, headers = time.monotonic(), {"Content-Type": "text/csv"}
+    timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+    async with stack.api.post("/api/v1/batches", data=lines(count, hosts), headers=headers, timeout=timeout) as answer:
+        body = await answer.json()
+        assert answer.status == 202, body
+    return time.monotonic() - began_s, body
+
+
+async def filed(stack: Fleet) -> None:
+    """Waits until no job is under way: all lines have their checks, or have lost them again."""
+
+    async def quiet() -> bool:
+        await asyncio.sleep(0.2)
+        return not await stack.postgres.ask("SELECT count(*) FROM jobs WHERE finished_at IS NULL")
+
+    await eventually(quiet, timeout_s=_WITHIN_S, what="no job under way")
 
 
 async def measure(count: int, hosts: int) -> None:
     """Uploads, waits, and tells."""
-    async with fleet(fetchers=1, postgres_settings=POSTGRES, log_level="warning") as stack:
-        await stack.fetchers[0].terminate()  # what is measured is how the lines come in
-
-        async def quiet() -> bool:
-            await asyncio.sleep(0.2)
-            return not await stack.postgres.ask("SELECT count(*) FROM jobs WHERE finished_at IS NULL")
-
-        timeout = aiohttp.ClientTimeout(total=600)
-        async with aiohttp.ClientSession(stack.gateways[0].url, timeout=timeout) as api:
-            began_s = time.monotonic()
-            headers = {"Content-Type": "text/csv"}
-            async with api.post("/api/v1/batches", data=lines(count, hosts), headers=headers) as answer:
-                body = await answer.json()
-                assert answer.status == 202, body
-            print(f"202 after {time.monotonic() - began_s:.1f} s: {body}", flush=True)
-            await eventually(quiet, timeout_s=600, what="all lines have their checks")
-            print(f"all checks there after {time.monotonic() - began_s:.1f} s", flush=True)
-            queued = await stack.postgres.ask("SELECT count(*) FROM queue")
-            assert queued == body["queued"], queued
-            began_s, size = time.monotonic(), 0
-            async with api.get(f"/api/v1/batches/{body['id']}/export", params={"format": "csv"}) as answer:
-                async for piece in answer.content.iter_any():
-                    size += len(piece)
-            print(f"export: {size / 1e6:.0f} MB in {time.monotonic() - began_s:.1f} s", flush=True)
-            began_s = time.monotonic()
-            async with api.post(f"/api/v1/batches/{body['id']}/cancel") as answer:
-                assert answer.status == 200, await answer.text()
-            await eventually(quiet, timeout_s=600, what="all checks are cancelled")
-            print(f"cancelled in {time.monotonic() - began_s:.1f} s", flush=True)
-        print(f"peak memory: {memory(stack)}; {sys.argv[0]} {count} {hosts}")
+    async with without_fetchers() as stack:
+        began_s = time.monotonic()
+        took_s, body = await accepted(stack, count, hosts)
+        print(f"202 after {took_s:.1f} s: {body}", flush=True)
+        await filed(stack)
+        print(f"all checks there after {time.monotonic() - began_s:.1f} s", flush=True)
+        queued = await stack.postgres.ask("SELECT count(*) FROM queue")
+        assert queued == body["queued"], queued
+        began_s, size = time.monotonic(), 0
+        async with stack.api.get(f"/api/v1/batches/{body['id']}/export", params={"format": "csv"}) as answer:
+            async for piece in answer.content.iter_any():
+                size += len(piece)
+        print(f"export: {size / 1e6:.0f} MB in {time.monotonic() - began_s:.1f} s", flush=True)
+        began_s = time.monotonic()
+        async with stack.api.post(f"/api/v1/batches/{body['id']}/cancel") as answer:
+            assert answer.status == 200, await answer.text()
+        await filed(stack)
+        print(f"cancelled in {time.monotonic() - began_s:.1f} s", flush=True)
+        print(f"peak memory: {memory(stack.services)}; {sys.argv[0]} {count} {hosts}")
 
 
 if __name__ == "__main__":

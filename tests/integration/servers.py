@@ -164,6 +164,11 @@ class _Server:
         await asyncio.to_thread(self._process.wait, STOP_TIMEOUT_S)
         self._process = self._guardian = None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def freeze(self) -> None:
         """Stops the process without ending it (SIGSTOP); none of its threads runs any more when this returns."""
         assert self._process is not None

@@ -1,0 +1,1 @@
+"""What is measured, each against its bar: one module a measure."""

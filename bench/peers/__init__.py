@@ -1,0 +1,1 @@
+"""What people use for the same work today, each as its own documentation has it; in an environment of their own."""
