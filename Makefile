@@ -91,6 +91,7 @@ lock: ## Choose the versions of all packages anew (UPGRADE=1: the newest), with 
 	@$(LOCK) pyproject.toml --extra local -c requirements/dev.lock -o requirements/run.lock
 	@$(LOCK) pyproject.toml -c requirements/dev.lock -o requirements/services.lock
 	@$(LOCK) requirements/go.in -o requirements/go.lock
+	@$(LOCK) requirements/peers.in -o requirements/peers.lock
 
 LOCK = $(DEV) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url $(if $(UPGRADE),--upgrade)

@@ -33,9 +33,9 @@ async def lines(count: int, hosts: int) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def without_fetchers() -> AsyncIterator[Fleet]:
+async def without_fetchers(*, audited: bool = True) -> AsyncIterator[Fleet]:
     """A stack that takes batches; what is measured is how their lines come in."""
-    async with fleet(fetchers=1, postgres_settings=POSTGRES, log_level="warning") as stack:
+    async with fleet(fetchers=1, postgres_settings=POSTGRES, log_level="warning", audited=audited) as stack:
         await stack.fetchers[0].terminate()
         yield stack
 

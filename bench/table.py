@@ -32,7 +32,7 @@ class Row:
         return self.value >= bar if self.better == "more" else self.value <= bar
 
     def meets_half(self) -> bool:
-        """Whether it is not worse by half than its bar, or than what is known; a busy machine changes ratios by less."""
+        """Whether it is not worse by half than its bar, or what is known; a busy machine changes ratios by less."""
         expected = self.bar if self.known is None else self.known
         return self.meets(expected / 2 if self.better == "more" else expected * 2)
 
