@@ -5,7 +5,7 @@ has six of them, and a report seven.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 import asyncpg
 
@@ -47,9 +47,7 @@ async def apply(
         return Flushed(), items
     if commands := [command for item in items if (command := _plain(item)) is not None]:
         return await _submit(connection, commands, config) if len(commands) == len(items) else (Flushed(), items)
-    reports: list[Report] = [
-        item for item in items if isinstance(item, AttemptFinished | AttemptsStarted | AttemptsLate)
-    ]
+    reports: list[Report] = [item for item in items if _may_be_lone(item)]
     if len(reports) == len(items) and (done := await _record(connection, Reports.of(reports), config, jitter)):
         return done, []
     return Flushed(), items
@@ -60,6 +58,13 @@ def _plain(item: Item) -> SubmitCheck | None:
     if not isinstance(item, Asked) or item.redelivered or item.refused or not isinstance(item.command, SubmitCheck):
         return None
     return item.command if item.command.idempotency is None and item.command.run_at is None else None
+
+
+def _may_be_lone(item: Item) -> TypeGuard[Report]:
+    """Whether it is a report, and of no check of a batch, as far as it says: those take the usual way."""
+    if isinstance(item, AttemptFinished):
+        return item.lane != "bulk"
+    return isinstance(item, AttemptsStarted | AttemptsLate)
 
 
 async def _submit(
