@@ -18,7 +18,7 @@ from typing import Any
 
 from bench import pages
 from bench.figures import percentile
-from bench.stack import POSTGRES
+from bench.stack import POSTGRES, state_of, upload
 from tests.acceptance.fleet import Fleet, fleet
 from tests.integration.servers import eventually, free_port
 
@@ -68,16 +68,7 @@ class Bench:
         hosts = (pages.host(PERSONS_HOSTS + n % BULK_HOSTS) for n in range(lines))
         text = "".join(f"http://{host}:{self._port}/{self._number}-{n}\n" for n, host in enumerate(hosts))
         self._number += 1
-        headers = {"Content-Type": "text/plain"}
-        async with self._stack.api.post("/api/v1/batches", data=text.encode(), headers=headers) as answer:
-            assert answer.status == 202, await answer.text()
-            return answer.headers["Location"]
-
-    async def batch(self, place: str) -> dict[str, float]:
-        """What the API says of a batch."""
-        async with self._stack.api.get(place) as answer:
-            found: dict[str, float] = await answer.json()
-            return found
+        return await upload(self._stack, text.encode(), "text/plain")
 
     async def drop(self, place: str) -> None:
         """Deletes a batch and waits until nothing of it is under way."""
@@ -121,14 +112,14 @@ class Bench:
         async def keep_busy() -> None:
             nonlocal place
             while not stop.is_set():
-                left = (await self.batch(place))["queued"]
+                left = (await state_of(self._stack, place))["queued"]
                 if left < min(3_000, lines / 2):
                     finished.append(place)
                     place = await self.upload(lines)
                 await asyncio.sleep(0.25)
 
         async def moving() -> bool:
-            return (await self.batch(place))["done"] >= 200
+            return bool((await state_of(self._stack, place))["done"] >= 200)
 
         async def complete() -> bool:
             return not await self._stack.postgres.ask(_JOBS)

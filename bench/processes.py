@@ -3,10 +3,11 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from tests.integration.servers import eventually
 
 ROOT = Path(__file__).parents[1]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -58,13 +59,6 @@ class Program:
                     return line.decode().removeprefix(start).strip()
         raise EOFError(f"{start} was not said")
 
-    async def output(self, *, within_s: float) -> str:
-        """All of its output, at its end."""
-        async with asyncio.timeout(within_s):
-            said, _ = await self.process.communicate()
-        assert self.process.returncode == 0, self.process.returncode
-        return said.decode()
-
 
 @asynccontextmanager
 async def running(
@@ -99,6 +93,15 @@ async def running(
                 await process.wait()
 
 
-def python(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command of a module of ours."""
-    return (sys.executable, "-m", module, *arguments)
+async def listening(host: str, port: int, *, what: str, within_s: float = 10.0) -> None:
+    """Waits until something takes connections there."""
+
+    async def answers() -> bool:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    await eventually(answers, timeout_s=within_s, what=what)

@@ -1,13 +1,12 @@
 """A Redis of one's own, as the peers' documentation starts it: nothing of it stays."""
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bench.peers.environment import program
-from bench.processes import running
-from tests.integration.servers import eventually, free_port
+from bench.processes import listening, running
+from tests.integration.servers import free_port
 
 
 @asynccontextmanager
@@ -17,14 +16,5 @@ async def redis() -> AsyncIterator[str]:
     with tempfile.TemporaryDirectory(prefix="wordwatch-redis-") as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""]
         async with running(program("redis-server", "redis-server"), *options):
-
-            async def answers() -> bool:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    return False
-                writer.close()
-                return True
-
-            await eventually(answers, timeout_s=10, what="redis-server")
+            await listening("127.0.0.1", port, what="redis-server")
             yield f"redis://127.0.0.1:{port}/0"

@@ -1,8 +1,6 @@
 """The pages of `bench.content`, under as many loopback addresses as there are to be hosts: nginx, or our own server."""
 
-import asyncio
 import shutil
-import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,7 +8,8 @@ from pathlib import Path
 
 from bench import content, pages
 from bench.peers.environment import program
-from tests.integration.servers import eventually, free_port
+from bench.processes import listening, running
+from tests.integration.servers import free_port
 
 HOSTS = 400
 _CONFIG = """
@@ -77,25 +76,9 @@ async def nginx() -> AsyncIterator[Site]:
     _write_pages(folder)
     listen = " ".join(f"listen {pages.host(number)}:{port} backlog=1024;" for number in range(HOSTS))
     (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, listen=listen))
-    process = await asyncio.create_subprocess_exec(
-        command, "-c", str(folder / "nginx.conf"), "-p", str(folder), stderr=asyncio.subprocess.DEVNULL
-    )
-
-    async def answers() -> bool:
-        try:
-            _, writer = await asyncio.open_connection(pages.host(HOSTS - 1), port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
     try:
-        await eventually(answers, timeout_s=10, what="nginx")
-        yield Site(port)
+        async with running(command, "-c", str(folder / "nginx.conf"), "-p", str(folder)):
+            await listening(pages.host(HOSTS - 1), port, what="nginx")
+            yield Site(port)
     finally:
-        process.send_signal(signal.SIGQUIT)
-        try:
-            await asyncio.wait_for(process.wait(), 10)
-        except TimeoutError:
-            process.kill()
         shutil.rmtree(folder, ignore_errors=True)

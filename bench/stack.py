@@ -56,27 +56,31 @@ class Stack:
         body = "\n".join(["url", *self._site.urls(pages, run=f"ours{self._runs}")]).encode()
         services, fetchers = ([each.pid for each in group] for group in (self.fleet.services, self.fleet.fetchers))
         cpu, own_cpu, began_s = cpu_s(services), cpu_s(fetchers), time.perf_counter()
-        place = await self._upload(body)
+        place = await upload(self.fleet, body, "text/csv")
 
         async def finished() -> bool:
-            return bool((await self._batch(place))["status"] == "finished")
+            return bool((await state_of(self.fleet, place))["status"] == "finished")
 
         await eventually(finished, timeout_s=_WITHIN_S, what="a finished batch")
         wall_s = time.perf_counter() - began_s
-        state = await self._batch(place)
+        state = await state_of(self.fleet, place)
         assert state["done"] == pages, state
         return Took(pages, wall_s, cpu_s(services) - cpu, cpu_s(fetchers) - own_cpu)
 
-    async def _upload(self, body: bytes) -> str:
-        headers = {"Content-Type": "text/csv"}
-        async with self.fleet.api.post("/api/v1/batches?words=python", data=body, headers=headers) as answer:
-            assert answer.status == 202, await answer.text()
-            return answer.headers["Location"]
 
-    async def _batch(self, place: str) -> dict[str, Any]:
-        async with self.fleet.api.get(place) as answer:
-            found: dict[str, Any] = await answer.json()
-            return found
+async def upload(fleet: Fleet, body: bytes, content_type: str) -> str:
+    """Uploads a batch that counts "python"; returns its address."""
+    headers = {"Content-Type": content_type}
+    async with fleet.api.post("/api/v1/batches", data=body, headers=headers) as answer:
+        assert answer.status == 202, await answer.text()
+        return answer.headers["Location"]
+
+
+async def state_of(fleet: Fleet, place: str) -> dict[str, Any]:
+    """What the API says of a batch."""
+    async with fleet.api.get(place) as answer:
+        found: dict[str, Any] = await answer.json()
+        return found
 
 
 @asynccontextmanager

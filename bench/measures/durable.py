@@ -1,15 +1,14 @@
 """Checks accepted a second, each committed before its 202, against an aiohttp that says 202 and does nothing."""
 
-import asyncio
 import sys
 
-from bench.processes import running
+from bench.processes import listening, running
 from bench.site import Site
 from bench.stack import POSTGRES
 from bench.table import Row, ratio
 from bench.wrk import post_checks
 from tests.acceptance.fleet import fleet
-from tests.integration.servers import eventually, free_port
+from tests.integration.servers import free_port
 
 SECONDS = 8
 CONNECTIONS = 32
@@ -20,19 +19,11 @@ async def measure(site: Site, rounds: int, share: float) -> list[Row]:
     ours, echoes = list[float](), list[float]()
     seconds, port = max(3, int(SECONDS * share)), free_port()
 
-    async def listens() -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        return True
-
     async with (
         fleet(fetchers=0, postgres_settings=POSTGRES, log_level="warning") as stack,
         running(sys.executable, "-m", "bench.peers.echo", str(port)),
     ):
-        await eventually(listens, timeout_s=20, what="the echo")
+        await listening("127.0.0.1", port, what="the echo", within_s=20)
         for number in range(rounds + 1):
             for found, url in ((ours, stack.gateways[0].url), (echoes, f"http://127.0.0.1:{port}")):
                 run = f"{'ours' if found is ours else 'echo'}{number}"
