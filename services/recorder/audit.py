@@ -20,8 +20,8 @@ MOST_SHOWN = 20
 """Ids that are shown of what breaks a rule."""
 _HOLDS, _BROKEN, _NOT_LOOKED = 0, 1, 2
 
-# Sets of a million rows are sorted and hashed, here and nowhere else. To compile plans takes longer than most of them.
-_PREPARE = "SET LOCAL work_mem = '128MB'; SET LOCAL jit = off"
+# Sets of a million rows are sorted and hashed, here and nowhere else.
+_PREPARE = "SET LOCAL work_mem = '128MB'"
 _FIND = "SELECT count(*) OVER () AS number, id::text FROM ({rule}) AS broken (id) ORDER BY 2 LIMIT {most}"
 
 

@@ -23,6 +23,9 @@ _UNREADABLE = (
 )
 
 # InternalClientError is no PostgresError, though a killed server can cause one.
+_PARAMETERS = {"jit": "off"}
+"""Nothing we ask takes as long as to compile it would, and the planner thinks otherwise of what it can't estimate."""
+
 UNAVAILABLE = (
     OSError,
     TimeoutError,
@@ -77,7 +80,7 @@ async def connect(
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             connection = await asyncpg.connect(
-                database_url, command_timeout=command_timeout_s, server_settings=dict(parameters or {})
+                database_url, command_timeout=command_timeout_s, server_settings={**_PARAMETERS, **(parameters or {})}
             )
             try:
                 await _prepare(connection, role)
