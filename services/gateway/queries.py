@@ -51,9 +51,10 @@ SELECT command_id, NULL, outcome, check_id, batch_id FROM outcomes WHERE command
 """
 
 STATUSES: Final = """
-SELECT status, count(*) AS checks,
-       count(*) FILTER (WHERE finished_at > statement_timestamp() - interval '1 minute') AS finished_last_minute
-FROM checks GROUP BY status
+SELECT status, sum(checks)::bigint AS checks,
+       coalesce(sum(ended) FILTER (WHERE at > statement_timestamp() - interval '1 minute'), 0)::bigint
+           AS finished_last_minute
+FROM tallies GROUP BY status
 """
 
 FETCHERS: Final = """

@@ -166,7 +166,7 @@ class Work:
 
 
 class StatsReader:
-    """Gathers the statistics, in parts: to count a million checks is no small question.
+    """Gathers the statistics, in parts: to count a queue of a million checks is no small question.
 
     Args:
         store: the database.

@@ -18,7 +18,7 @@ from services.recorder.handlers import Recorder
 from services.recorder.inbox import Inbox, sorted_by_lane, sorted_into
 from services.recorder.metrics import Metrics
 from services.recorder.persistence import Persistent
-from services.recorder.pruning import SLICES_AT_ONCE, Unasked
+from services.recorder.pruning import SLICES_AT_ONCE, Unasked, sum_up
 from shared import topics
 from shared.db import connect
 from shared.db.metrics import DatabaseMetrics
@@ -184,7 +184,10 @@ class _Batches:
 
 
 async def _prune(database: SingleConnection) -> None:
-    """Deletes what is kept for a day, and questions that nobody asks, every minute; a failure is only a delay."""
+    """Deletes what is kept for a day, sums up, and deletes questions that nobody asks, every minute.
+
+    A failure is only a delay.
+    """
     unasked = Unasked()
     while True:
         await asyncio.sleep(PRUNE_EVERY_S)
@@ -192,6 +195,7 @@ async def _prune(database: SingleConnection) -> None:
             for statement in (*sql.PRUNE, *batches_sql.PRUNE):
                 while await database.run(partial(delete_slice, statement), timeout_s=PRUNE_WITHIN_S) == sql.MOST_PRUNED:
                     pass
+            await database.run(sum_up, timeout_s=PRUNE_WITHIN_S)
             for _ in range(SLICES_AT_ONCE):
                 if not await database.run(unasked.prune, timeout_s=PRUNE_WITHIN_S):
                     break

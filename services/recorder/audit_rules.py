@@ -1,7 +1,8 @@
 """What must be true of the tables at any moment, whatever was done to them: SQL that finds what breaks each rule.
 
-Each query gives ids, of checks or of batches; `$1` stands for the hosts that are trusted. Sets are compared with sets:
-a look-up a row would take an hour where this takes seconds. What is being deleted by and by is left out.
+Each query gives ids, of checks or of batches, or the names of states; `$1` stands for the hosts that are trusted. Sets
+are compared with sets: a look-up a row would take an hour where this takes seconds. What is being deleted by and by is
+left out.
 """
 
 CHECKS = {
@@ -52,6 +53,11 @@ CHECKS = {
             AND NOT EXISTS (  -- of what is being filed the next slice sees to that; what goes needs it no more
                 SELECT FROM jobs j WHERE q.bulk AND j.finished_at IS NULL AND j.batch_id = batch_of(q.check_id)
                     AND (j.kind IN ('cancel', 'delete') OR j.kind = 'file' AND j.after < q.check_id))""",
+    "as many checks are in each state as the sums say": """
+        SELECT coalesce(c.status, t.status)
+        FROM (SELECT status, count(*) AS checks FROM checks GROUP BY status) c
+        FULL JOIN (SELECT status, sum(checks) AS checks FROM tallies GROUP BY status) t ON t.status = c.status
+        WHERE coalesce(c.checks, 0) <> coalesce(t.checks, 0)""",
     "what a check asks for is there": """
         SELECT c.id FROM checks c WHERE NOT EXISTS (SELECT FROM questions q WHERE q.id = c.question)""",
 }

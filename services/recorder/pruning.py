@@ -1,4 +1,4 @@
-"""Questions that nobody asks for any more go, a few at a time.
+"""Sums by the second become one, and questions that nobody asks for any more go, a few at a time.
 
 Who adds a check or a batch holds the row of its question until its commit (`store.hold_questions`). So what is locked
 here is asked for by nobody who has not committed, and a statement after that sees those who have.
@@ -8,6 +8,8 @@ from typing import Final
 from uuid import UUID
 
 import asyncpg
+
+from services.recorder import sql
 
 MOST_PER_SLICE: Final = 1_000
 SLICES_AT_ONCE: Final = 20
@@ -22,6 +24,15 @@ _UNASKED = """
 _LOCK = f"SELECT q.id FROM questions q WHERE q.id = ANY ($1::uuid[]) {_UNASKED} ORDER BY q.id FOR UPDATE SKIP LOCKED"  # noqa: S608 - put together of constants
 _DELETE = f"DELETE FROM questions q WHERE q.id = ANY ($1::uuid[]) {_UNASKED}"  # noqa: S608 - the same
 _FIRST: Final = UUID(int=0)
+
+
+async def sum_up(connection: asyncpg.Connection) -> None:
+    """Makes one row a state of the tallies that are older than two minutes.
+
+    Raises:
+        asyncpg.PostgresError, OSError, …: nothing was committed; the next call does it.
+    """
+    await connection.execute(sql.SUM_UP)
 
 
 class Unasked:

@@ -33,7 +33,7 @@ _CHANGE = {
     "retry": "UPDATE checks SET status = 'queued', finished_at = NULL, run = run + 1 WHERE id = $1",
     "cancel": "UPDATE checks SET status = 'cancelled', finished_at = clock_timestamp() WHERE id = $1",
 }
-TABLES = ("checks", "queue", "leases", "cancelled", "results", "attempts", "questions")
+TABLES = ("checks", "queue", "leases", "cancelled", "results", "attempts", "questions", "tallies")
 
 
 async def add(

@@ -35,6 +35,7 @@ BREAKS = {
     "what was deleted is gone": "INSERT INTO outcomes (command_id, outcome, check_id, created_at) "
     "SELECT gen_random_uuid(), 'deleted', id, now() FROM checks LIMIT 1",
     "a host that has something to do is looked at": "UPDATE hosts SET wake_interactive = NULL",
+    "as many checks are in each state as the sums say": "UPDATE tallies SET checks = checks + 1 WHERE status = 'done'",
     "what a check asks for is there": "UPDATE checks SET question = gen_random_uuid() WHERE NOT bulk",
     "counters of a batch are what its lines and checks say": "UPDATE batches SET done = done - 1, failed = failed + 1 "
     "WHERE status = 'running'",

@@ -1,4 +1,4 @@
-"""Questions that nobody asks for any more are deleted, and no other: on a real PostgreSQL."""
+"""Questions that nobody asks for any more are deleted, and no other; sums stay what they are: on a real PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ import pytest
 
 from services.recorder.app import PARAMETERS
 from services.recorder.audit import broken_rules
-from services.recorder.pruning import Unasked
+from services.recorder.pruning import Unasked, sum_up
 from services.recorder.store import hold_questions
 from shared.db import connect
 from shared.ids import batch_id, new_id
@@ -134,3 +134,21 @@ async def _somebody_waits(connection: asyncpg.Connection) -> None:
         return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
 
     await eventually(waits, what="somebody waits for a lock")
+
+
+async def test_summed_up_there_are_as_many_checks_as_before(db: Database, other: asyncpg.Connection) -> None:
+    check, kept = factories.submit(question=ASKED), factories.submit(question=ASKED)
+    (claimed, *_) = (await db.flush(check, kept)).claimed
+    await db.flush(factories.counted(claimed))
+    await sum_up(other)
+    by_second = "SELECT count(*) FROM tallies WHERE at > '-infinity'"
+    assert await db.recorder.fetchval(by_second) > 0, "nothing is as old as that"
+    assert await db.recorder.fetchval("SELECT sum(ended) FROM tallies") == 1
+    for _ in range(2):
+        await db.recorder.execute("UPDATE tallies SET at = at - interval '3 min'")
+        await db.flush(delete(kept.check_id))
+        await sum_up(other)
+        await sum_up(other)
+    assert await db.recorder.fetchval(by_second) == 0
+    rows = await db.recorder.fetch("SELECT status, sum(checks)::integer AS checks FROM tallies GROUP BY status")
+    assert {row["status"]: row["checks"] for row in rows if row["checks"]} == {"done": 1}
