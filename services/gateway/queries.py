@@ -34,12 +34,14 @@ SELECT ended.* FROM checks c LEFT JOIN LATERAL (
 WHERE c.id = $1 ORDER BY ended.attempt
 """
 
-# Plans for one page: what is rare is found by its index, what is common among the newest; to start a parallel worker
-# takes longer than all of it.
-PLAN_BY_VALUES: Final = """
+# Plans for one page: what is rare is found by its index, what is common in the order of the list, and neither is read
+# further than it is wanted; to start a parallel worker takes longer than all of it. Of tables that have just grown the
+# planner knows nothing yet, and would read all the rest of a batch for each page, to sort it.
+PLAN_A_PAGE: Final = """
 SET LOCAL enable_seqscan = off;
 SET LOCAL max_parallel_workers_per_gather = 0;
-SET LOCAL enable_hashjoin = off
+SET LOCAL enable_hashjoin = off;
+SET LOCAL enable_bitmapscan = off
 """
 
 # All that requests wait for, in one go: the states of checks ($1), and what became of commands ($2).

@@ -116,7 +116,7 @@ class Store:
         size = 0
         async with self.connection(timeout_s) as connection, connection.transaction(readonly=True):
             if not wanted.is_empty:
-                await connection.execute(queries.PLAN_BY_VALUES)
+                await connection.execute(queries.PLAN_A_PAGE)
             async for row in connection.cursor(query, *arguments, prefetch=_PREFETCH_ROWS):
                 if len(found) == limit or size > MAX_PAGE_BYTES:
                     return found, True

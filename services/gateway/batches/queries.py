@@ -7,8 +7,6 @@ found by it, in the range of ids that the batch's checks have, and never in all 
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from services.gateway.queries import PLAN_BY_VALUES
-
 LineState = Literal["queued", "running", "done", "failed", "cancelled", "duplicate", "invalid"]
 
 MOST_WORDS: Final = 1_000
@@ -84,10 +82,6 @@ _EXPORTED: Final = """
        l.url, l.label, q.words, c.status AS check_status, r.counts, r.total, r.error_code,
        r.http_status, r.final_url, r.title, r.bytes, c.attempts, c.finished_at
 """
-
-# Before the first reading of lines, which then goes on along an index from where it was. Of tables that have just grown
-# the planner knows nothing yet, and would read all the rest of the batch for each page, to sort it.
-PLAN_IN_ORDER: Final = f"{PLAN_BY_VALUES}; SET LOCAL enable_bitmapscan = off"
 
 _BY_SEQ: Final = "(SELECT seq FROM lines WHERE batch_id = $1 AND seq > $2{} ORDER BY seq LIMIT $3)"
 # What is asked of the batch is asked once, before any line is looked at.

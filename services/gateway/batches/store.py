@@ -11,6 +11,7 @@ import asyncpg
 from services.gateway.batches import queries
 from services.gateway.batches.queries import LineState
 from services.gateway.batches.views import BatchStatus, BatchView, LineView, batch_view, line_view
+from services.gateway.queries import PLAN_A_PAGE
 from services.gateway.store import MAX_PAGE_BYTES, READ_TIMEOUT_S, Store
 
 EXPORT_ROWS: Final = 200
@@ -85,7 +86,7 @@ class BatchStore:
         async with self._store.connection(timeout_s) as connection, connection.transaction(readonly=True):
             if await connection.fetchrow(queries.HEAD, batch_id) is None:
                 return None
-            await connection.execute(queries.PLAN_IN_ORDER)
+            await connection.execute(PLAN_A_PAGE)
             rows = connection.cursor(queries.LINES[state], batch_id, after, limit + 1, prefetch=_PREFETCH_ROWS)
             async for row in rows:
                 if len(found) == limit or size > MAX_PAGE_BYTES:
@@ -97,7 +98,7 @@ class BatchStore:
     async def exported(self, batch_id: UUID, *, after: int) -> list[asyncpg.Record]:
         """The next lines of an export, after the record `after`, as rows of `queries.EXPORT`."""
         async with self._store.connection() as connection, connection.transaction(readonly=True):
-            await connection.execute(queries.PLAN_IN_ORDER)
+            await connection.execute(PLAN_A_PAGE)
             return list(await connection.fetch(queries.EXPORT, batch_id, after, EXPORT_ROWS))
 
     async def retried(self, command_id: UUID, *, timeout_s: float = READ_TIMEOUT_S) -> tuple[int, bool]:

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from services.gateway.batches import queries
+from services.gateway.queries import PLAN_A_PAGE
 from shared.ids import batch_id, new_id
 
 LINES = 20_000
@@ -31,7 +32,7 @@ async def test_no_page_walks_through_all_lines(database_url: str, state: Any, fi
         await connection.execute("ANALYZE lines")
         await connection.execute(_FILL, batch, LINES, filed)
         async with connection.transaction():
-            await connection.execute(queries.PLAN_IN_ORDER)
+            await connection.execute(PLAN_A_PAGE)
             explain = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
             (told,) = json.loads(await connection.fetchval(explain, batch, LINES // 2, 50))
     finally:

@@ -52,7 +52,7 @@ def test_the_lower_of_two_bounds_counts() -> None:
 
 def test_characters_of_patterns_stand_for_themselves() -> None:
     _, arguments = list_query(CheckFilter(url_prefixes=("http://a/50%_\\",)), most=1, before=None)
-    assert arguments == [1, "http://a/50\\%\\_\\\\%", "http://a/50%_\\"]
+    assert arguments[1:3] == ["http://a/50\\%\\_\\\\%", "http://a/50%_\\"]
     _, arguments = list_query(CheckFilter(host="*.a_b.org"), most=1, before=None)
     assert arguments == [1, "gro.b\\_a.%"]
 
@@ -61,3 +61,14 @@ def test_what_changes_in_a_check_is_looked_for_where_it_is_indexed() -> None:
     for status in STATUSES:
         tables = {"queued": "queue", "running": "leases", "cancelled": "cancelled"}.get(status, "results")
         assert f"{tables} " in _sql(CheckFilter(status=status)).replace(")", " ")
+
+
+def test_an_address_that_goes_beyond_its_host_is_looked_for_among_that_hosts() -> None:
+    for prefixes, host in (
+        (("http://a:8080/b",), "a:8080"),
+        (("http://a/", "https://a/"), "a"),
+        (("http://a",), None),
+        (("http://a/", "https://a.b"), None),
+    ):
+        _, arguments = list_query(CheckFilter(url_prefixes=prefixes), most=1, before=None)
+        assert arguments[1 + 2 * len(prefixes) :] == ([] if host is None else [host])
