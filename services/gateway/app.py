@@ -25,6 +25,9 @@ from services.gateway.batches.store import BatchStore
 from services.gateway.changes import Changes
 from services.gateway.commands import Commands
 from services.gateway.docs_page import Docs
+from services.gateway.events.feed import MOST_FOLLOWERS, Feed
+from services.gateway.events.handlers import Events
+from services.gateway.events.store import EventStore
 from services.gateway.following import Follower
 from services.gateway.handlers import Api
 from services.gateway.metrics import Metrics
@@ -79,10 +82,15 @@ async def run(service: Service) -> None:
         nsq = Wiring(service.config, instance=service.instance, registry=service.registry)
         producer = nsq.producer()
         await stack.enter_async_context(nsq.connected(service, producer))
-        await stack.enter_async_context(_hints(service, nsq, waiting))
-
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        api = Api(store, StatsReader(store, nsq.lookup, session, clock=monotonic_s))
+        stats = StatsReader(store, nsq.lookup, session, clock=monotonic_s)
+        event_store = EventStore(store)
+        feed = Feed(event_store, stats)
+        service.supervise(feed.run(), "events")
+        metrics.watch_followers(lambda: len(feed), most=MOST_FOLLOWERS)
+        await stack.enter_async_context(_hints(service, nsq, waiting, feed))
+
+        api = Api(store, stats)
         sender = Sender(producer, waiting, settled=metrics.command)
         commands = Commands(sender, clock=utc_now, new_id=ids.new_id)
         batch_commands = BatchCommands(sender, clock=utc_now, new_id=ids.new_id)
@@ -92,6 +100,7 @@ async def run(service: Service) -> None:
         retrying = Retrying(batch_commands, batch_store)
         parts = (
             api,
+            Events(feed, event_store),
             Changes(commands, Follower(store, waiting)),
             BatchApi(batches),
             BatchChanges(uploads, batch_commands, batches),
@@ -101,7 +110,7 @@ async def run(service: Service) -> None:
         )
         # What is put down first is what was built last: no new requests, then those under way, then what they need.
         await stack.enter_async_context(_uploads(uploads))
-        await stack.enter_async_context(_website(service, addresses, parts, waiting, metrics))
+        await stack.enter_async_context(_website(service, addresses, parts, (waiting, feed), metrics))
         await service.stopping.wait()
         uploads.stop()
 
@@ -125,10 +134,10 @@ async def _pool(service: Service) -> AsyncIterator[asyncpg.Pool]:
 
 
 @asynccontextmanager
-async def _hints(service: Service, nsq: Wiring, waiting: Waiting) -> AsyncIterator[None]:
+async def _hints(service: Service, nsq: Wiring, waiting: Waiting, feed: Feed) -> AsyncIterator[None]:
     consumer = nsq.consumer(
         topics.RECORDED,
-        hint_handler(waiting),
+        hint_handler(waiting, feed),
         max_in_flight=HINTS_IN_HAND,
         channel=topics.ephemeral_channel(service.instance),
     )
@@ -141,12 +150,13 @@ async def _hints(service: Service, nsq: Wiring, waiting: Waiting) -> AsyncIterat
         await asyncio.gather(consuming, return_exceptions=True)
 
 
-def hint_handler(waiting: Waiting) -> Handler:
+def hint_handler(waiting: Waiting, feed: Feed) -> Handler:
     """Passes hints on; one that can't be read is worth a line in the log and no more."""
 
     def take(message: Message) -> None:
         try:
             waiting.hint(messages.decode_recorded(message.body))
+            feed.wake()
         except msgspec.DecodeError as error:
             log.warning("hint can't be read", error=str(error))
 
@@ -164,7 +174,11 @@ async def _uploads(uploads: Uploads) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _website(
-    service: Service, addresses: Sequence[str], parts: Iterable[Routed], waiting: Waiting, metrics: Metrics
+    service: Service,
+    addresses: Sequence[str],
+    parts: Iterable[Routed],
+    long: Iterable[Waiting | Feed],
+    metrics: Metrics,
 ) -> AsyncIterator[None]:
     config = service.config
     description = document.make()
@@ -190,7 +204,8 @@ async def _website(
     try:
         yield
     finally:
-        waiting.stop()
+        for each in long:
+            each.stop()
         await runner.cleanup()
 
 

@@ -216,6 +216,7 @@ RequestId = Annotated[
 IfNoneMatch = Annotated[
     str, Meta(description="The `ETag` of what you have: where that is still right, the answer is 304 and empty.")
 ]
+LastEventId = Annotated[str, Meta(description="The id of the last event that you have, to go on from there.")]
 
 
 def limit_of(type_: Any, name: str) -> Any:

@@ -22,6 +22,7 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry, *, waiting: Callable[[], int], most_waiting: int) -> None:
+        self._registry = registry
         self.request_seconds = Histogram(
             "wordwatch_gateway_request_seconds",
             "Time from a request's headers to its answer",
@@ -42,6 +43,13 @@ class Metrics:
         live_gauge("wordwatch_gateway_waiting_requests", about, waiting, registry)
         about = "Requests that may wait at once: more are refused"
         live_gauge("wordwatch_gateway_waiting_requests_limit", about, lambda: most_waiting, registry)
+
+    def watch_followers(self, followers: Callable[[], int], *, most: int) -> None:
+        """Tells how many follow what changes, and how many may."""
+        about = "Connections that follow what changes"
+        live_gauge("wordwatch_gateway_followers", about, followers, self._registry)
+        about = "Connections that may follow at once: more are refused"
+        live_gauge("wordwatch_gateway_followers_limit", about, lambda: most, self._registry)
 
     def command(self, kind: str, outcome: str | None, took_s: float) -> None:
         """Counts a command; `outcome` is None when nobody said in time what became of it."""

@@ -210,6 +210,10 @@ DELETE FROM outcomes WHERE command_id IN (
     ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)
 """,
     """
+DELETE FROM changes WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM changes WHERE at < clock_timestamp() - interval '10 min' ORDER BY xid LIMIT $1))
+""",
+    """
 DELETE FROM fetchers WHERE id IN (
     SELECT id FROM fetchers WHERE seen_at < clock_timestamp() - interval '1 h'
     ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED)

@@ -64,6 +64,7 @@ class Answer:
         description: when it is given, and what it means.
         of: type of its JSON; None where it has no body, and `Any` of an object that is described elsewhere.
         texts: media types in which it has a body that is no single JSON value.
+        holding: type of the JSON values that such a body holds, one after the other.
         headers: names in `HEADERS`, besides those of every answer.
         examples: by their names.
         links: OpenAPI's Link Objects, by their names.
@@ -73,6 +74,7 @@ class Answer:
     description: str
     of: Any = None
     texts: Sequence[str] = ()
+    holding: type | None = None
     headers: Sequence[str] = ()
     examples: Mapping[str, Any] = field(default_factory=dict)
     links: Mapping[str, Any] = field(default_factory=dict)
@@ -87,7 +89,10 @@ class Answer:
                 media["examples"] = {name: {"value": value} for name, value in self.examples.items()}
             found["content"] = {JSON: media}
         if self.texts:
-            found["content"] = {name: {"schema": {"type": "string"}} for name in self.texts}
+            text: dict[str, Any] = {"type": "string"}
+            if self.holding is not None:
+                text |= {"contentMediaType": JSON, "contentSchema": schemas.ref(self.holding)}
+            found["content"] = {name: {"schema": text} for name in self.texts}
         if self.links:
             found["links"] = dict(self.links)
         return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.gateway.answers import API, CHECKS
+from services.gateway.events.asking import EventsInput
+from services.gateway.events.views import Event
 from services.gateway.inputs import CheckInput, ListInput
 from services.gateway.openapi import batch_operations, examples
 from services.gateway.openapi.answers import Answer
@@ -188,6 +190,25 @@ OPERATIONS: Final = (
             Answer(status=200, description="The state of the whole.", of=Stats, examples={"busy": examples.STATS}),
         ),
         problems=OF_READING,
+    ),
+    Operation(
+        method="get",
+        path=f"{API}/events",
+        id="followEvents",
+        tag="Service",
+        summary="Follow what changes",
+        description=(
+            "An event stream (WHATWG HTML §9.2) that does not end by itself. It begins with a `snapshot`; then an "
+            "`update` at most every 0.5 s tells what has changed since, with the present state of each. The data of "
+            "both are the JSON of `Event`. A comment every 15 s keeps the connection open.\n\nWith the id of the "
+            "last event in `Last-Event-ID`, it goes on from there, at whichever gateway: with what has changed since, "
+            "or with a snapshot where that was too long ago. Something may be told twice, and nothing is left out. A "
+            "snapshot may also come later on, where more changes than can be told: begin anew with it."
+        ),
+        parameters=("Last-Event-ID",),
+        query=EventsInput,
+        answers=(Answer(status=200, description="The stream.", texts=("text/event-stream",), holding=Event),),
+        problems=(*OF_READING, "not_found", "too_many_waiting"),
     ),
     Operation(
         method="get",

@@ -15,6 +15,7 @@ _HEADERS: Final[dict[str, Any]] = {
     "Idempotency-Key": inputs.IdempotencyKey,
     "X-Request-Id": inputs.RequestId,
     "If-None-Match": inputs.IfNoneMatch,
+    "Last-Event-ID": inputs.LastEventId,
 }
 
 

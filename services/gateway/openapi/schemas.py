@@ -16,6 +16,7 @@ from services.gateway.batches.inputs import (
     RetryInput,
 )
 from services.gateway.batches.views import BatchList, BatchView, LineList, RetriedView
+from services.gateway.events.views import Event
 from services.gateway.inputs import SCOPES, STATUSES, CheckInput
 from services.gateway.problems import ProblemView
 from services.gateway.stats import Stats
@@ -27,7 +28,7 @@ PLACE: Final = "#/components/schemas/"
 TYPES: Final = (
     *(CheckInput, CheckView, CheckList, AttemptList, RetryInput, RetriedView),
     *(BatchInput, BatchView, BatchList, LineList),
-    *(Stats, VersionView, ProblemView),
+    *(Stats, Event, VersionView, ProblemView),
 )
 NAMES: Final = {
     "CheckInput": "NewCheck",

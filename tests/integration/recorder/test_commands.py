@@ -173,7 +173,7 @@ async def test_rule_1_outcomes_are_kept_for_a_day(db: Database) -> None:
         "UPDATE outcomes SET created_at = clock_timestamp() - interval '24 h 1 s' "
         "WHERE command_id = (SELECT min(command_id::text)::uuid FROM outcomes)"
     )
-    assert [await delete_slice(statement, db.recorder) for statement in sql.PRUNE] == [0, 1, 0]
+    assert [await delete_slice(statement, db.recorder) for statement in sql.PRUNE] == [0, 1, 0, 0]
     assert await db.count("outcomes") == 1
 
 
