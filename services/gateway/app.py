@@ -35,10 +35,12 @@ from services.gateway.middlewares import refuser
 from services.gateway.openapi import document
 from services.gateway.openapi.served import Description
 from services.gateway.pages import Pages
+from services.gateway.selecting import Selecting
 from services.gateway.sending import Sender
 from services.gateway.serving import Routed
 from services.gateway.stats import StatsReader
 from services.gateway.store import Store, StoreUnavailable
+from services.gateway.taking_along import TakingAlong
 from services.gateway.waiting import MAX_WAITING, Waiting
 from shared import ids, messages, topics
 from shared.clock import monotonic_s, utc_now
@@ -105,7 +107,9 @@ async def run(service: Service) -> None:
             BatchApi(batches),
             BatchChanges(uploads, batch_commands, batches),
             retrying,
-            Pages(api, commands, retrying),
+            TakingAlong(store),
+            Selecting(commands),
+            Pages(api, commands, retrying, clock=utc_now),
             BatchPages(batches, uploads, batch_commands),
         )
         # What is put down first is what was built last: no new requests, then those under way, then what they need.

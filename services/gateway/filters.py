@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 from uuid import UUID
@@ -158,5 +160,13 @@ def first_id(value: str) -> UUID:
     """
     seconds, fraction = times.parse(value)
     digits = fraction.ljust(3, "0")
-    milliseconds = seconds * 1000 + int(digits[:3]) + (1 if digits[3:].strip("0") else 0)
+    return _first_id(seconds * 1000 + int(digits[:3]) + (1 if digits[3:].strip("0") else 0))
+
+
+def first_at(moment: datetime) -> UUID:
+    """The lowest id that a check of this time or a later one can have."""
+    return _first_id(math.ceil(moment.timestamp() * 1000))
+
+
+def _first_id(milliseconds: int) -> UUID:
     return UUID(int=max(milliseconds, 0) << _RANDOM_BITS)

@@ -16,14 +16,23 @@ _WORD_END: Final = re.compile(r"[;\r\n]")
 
 
 def parse_form(body: bytes) -> dict[str, str]:
-    """Decodes a URL-encoded form (WHATWG URL, application/x-www-form-urlencoded); of a repeated field the last counts.
+    """The fields of a URL-encoded form; of a repeated one the last counts.
+
+    Raises:
+        Problem: `bad_request`.
+    """
+    return dict(parse_pairs(body))
+
+
+def parse_pairs(body: bytes) -> list[tuple[str, str]]:
+    """Decodes a URL-encoded form (WHATWG URL, application/x-www-form-urlencoded): its fields in their order.
 
     Raises:
         Problem: `bad_request`.
     """
     try:
         text = body.decode("ascii")
-        return dict(parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except (UnicodeDecodeError, ValueError):
         raise Problem("bad_request", "The form is not URL-encoded UTF-8.") from None
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
+import msgspec
 from aiohttp import hdrs, web
 
 from services.gateway import cursors
 from services.gateway.answers import API, CHECKS, check_id_of, json_answer, next_page, no_such_check
+from services.gateway.filters import first_at
 from services.gateway.requests import ListRequest, list_request, no_parameters
 from services.gateway.stats import StatsReader
 from services.gateway.store import READ_TIMEOUT_S, Store
@@ -88,6 +92,20 @@ class Api:
         items, more = await self._store.checks(asked.wanted, limit=asked.limit, before=before, timeout_s=timeout_s)
         following = cursors.encode(items[-1].id, belongs_to=name) if more else None
         return CheckList(items=items, next_cursor=following)
+
+    async def newest_problems(self, asked: ListRequest, *, since: datetime, most: int) -> Sequence[CheckView]:
+        """The newest checks of a list that have failed and were asked for since; [] where it shows these anyway.
+
+        Raises:
+            StoreUnavailable: the database does not answer.
+        """
+        wanted = asked.wanted
+        if asked.cursor is not None or wanted.status is not None or wanted.error is not None:
+            return []
+        first = max(id_ for id_ in (wanted.from_id, first_at(since)) if id_ is not None)
+        failed = msgspec.structs.replace(wanted, status="failed", from_id=first)
+        items, _ = await self._store.checks(failed, limit=most, before=None)
+        return items
 
     async def show_stats(self, request: web.Request) -> web.Response:
         """`GET /stats`."""

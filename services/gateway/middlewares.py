@@ -33,6 +33,7 @@ ProblemPage = Callable[[web.Request, Problem], web.Response]
 
 TRACE: Final = web.RequestKey("trace", str)
 REQUEST_ID: Final = "X-Request-Id"
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
 
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -260,6 +261,17 @@ def _authority(request: web.Request, known: KnownHosts) -> str:
         if not known.knows(authority):
             raise Problem("unknown_host", f"The request was addressed to {authority[:300]!r}.")
     return str(given[-1])
+
+
+async def read_form(request: web.Request) -> bytes:
+    """The body of a request that has to be a URL-encoded form.
+
+    Raises:
+        Problem: `unsupported_media_type`: it is none; or as `read_body`.
+    """
+    if request.content_type != FORM_TYPE:
+        raise Problem("unsupported_media_type", f"The form is sent as {FORM_TYPE}.")
+    return await read_body(request)
 
 
 async def read_body(request: web.Request, *, timeout_s: float = 30.0) -> bytes:

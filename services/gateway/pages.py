@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,20 +17,21 @@ from yarl import URL
 from services.gateway import filters, formats, forms
 from services.gateway.answers import check_id_of
 from services.gateway.assets import Assets
-from services.gateway.batches.inputs import RETRIED
+from services.gateway.batches.inputs import EXPORT_FORMATS, RETRIED
 from services.gateway.batches.retrying import Retrying, filter_to_retry
 from services.gateway.commands import Commands, Refused
 from services.gateway.filters import CheckFilter
 from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.handlers import Api
 from services.gateway.inputs import DEFAULT_WORDS, STATUSES
-from services.gateway.middlewares import TRACE, problem_of, read_body
+from services.gateway.middlewares import TRACE, problem_of, read_form
 from services.gateway.problems import Problem
 from services.gateway.progress import segments
 from services.gateway.requests import check_request, list_request
+from services.gateway.selecting import did
 from services.gateway.sending import NotCommitted
 from services.gateway.store import READ_TIMEOUT_S, StoreUnavailable
-from services.gateway.views import CheckList
+from services.gateway.views import CheckList, CheckView
 from services.gateway.waiting import TooManyWaiting
 from shared.clock import WallClock
 from shared.errors import error_of
@@ -37,6 +39,11 @@ from shared.messages import FINAL
 from shared.version import VERSION
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
+MOST_PROBLEMS: Final = 5
+PROBLEMS_OF: Final = timedelta(days=1)
+"""What has failed lately stands before all else, and no longer than that."""
+SEEN_AT_ONCE: Final = 10
+"""Unless it stands so far up anyway."""
 SHOWN_WORDS: Final = 3
 """Words whose counts stand in the list; the rest is a number of more."""
 LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "cursor"})
@@ -49,7 +56,6 @@ _FILTERS: Final[tuple[Callable[..., Any], ...]] = (
     *(formats.number, formats.size, formats.duration, formats.percent, formats.rate, formats.span),
     *(formats.iso, formats.full_moment, segments),
 )
-_FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _SHOWN_BY_THE_PAGE: Final = frozenset({"already_finished", "not_retryable"})
 """Refusals that need no words: somebody clicked on a button that is not there any more."""
 
@@ -101,7 +107,8 @@ def problem_page(request: web.Request, problem: Problem) -> web.Response:
 class Pages:
     """The handlers of the pages and what they need."""
 
-    def __init__(self, api: Api, commands: Commands, retrying: Retrying) -> None:
+    def __init__(self, api: Api, commands: Commands, retrying: Retrying, *, clock: WallClock) -> None:
+        self._clock = clock
         self._api = api
         self._commands = commands
         self._retrying = retrying
@@ -124,7 +131,7 @@ class Pages:
 
     async def take_form(self, request: web.Request) -> web.Response:
         """Submits what the form asks for and leads back to the list; what is wrong is shown beside the form."""
-        values = await _read_form(request)
+        values = forms.parse_form(await read_form(request))
         try:
             asked = check_request(forms.check_fields(values))
             await self._commands.submit(asked, key=None, trace=request[TRACE])
@@ -139,23 +146,30 @@ class Pages:
         self, request: web.Request, form: FormState, *, status: int, headers: Mapping[str, str] | None = None
     ) -> web.Response:
         given = request.query.items() if form is EMPTY_FORM else ()
-        query = [(name, value) for name, value in given if name in LIST_PARAMETERS]
+        query = list_parameters(given)
         asked = list_request(query)
         page: CheckList | None = None
+        problems: Sequence[CheckView] = ()
         try:
             # What a form asks for was waited for already.
             within_s = READ_TIMEOUT_S if form is EMPTY_FORM else READ_BACK_TIMEOUT_S
             page = await self._api.page_of_checks(asked, timeout_s=within_s)
+            seen = {check.id for check in page.items[:SEEN_AT_ONCE]}
+            failed = await self._api.newest_problems(asked, since=self._clock() - PROBLEMS_OF, most=MOST_PROBLEMS)
+            problems = [check for check in failed if check.id not in seen]
         except StoreUnavailable as error:  # the form is still of use: what it submits waits in the queue
             problem = problem_of(error)
             status, headers = max(status, problem.kind.status), {**problem.all_headers(), **(headers or {})}
         context = {
             "form": form,
             "page": page,
+            "problems": problems,
             "path": request.path,
             **_places(request, query, page),
             "is_first": asked.cursor is None,
-            "is_live": page is not None and any(not check.is_final for check in page.items),
+            "is_live": page is not None and (asked.cursor is None or any(not check.is_final for check in page.items)),
+            "wanted": dict(query),
+            "did": did(request),
             "status": asked.wanted.status or "",
             "to_retry": _to_retry(asked.wanted, query),
             "retried": _retried(request),
@@ -164,7 +178,7 @@ class Pages:
 
     async def retry_all(self, request: web.Request) -> web.Response:
         """Begins all failed or cancelled checks of a list anew, and leads back to it."""
-        filter_ = {name: value for name, value in (await _read_form(request)).items() if value}
+        filter_ = {name: value for name, value in forms.parse_form(await read_form(request)).items() if value}
         retried = await self._retrying.retry(filter_to_retry(filter_.items(), {}), trace=request[TRACE])
         told = str(retried.retried) if retried.finished else _BY_AND_BY
         raise web.HTTPSeeOther(URL.build(path="/", query=filter_ | {_TOLD: told}))
@@ -198,10 +212,9 @@ class Pages:
         raise web.HTTPSeeOther(f"/checks/{check_id}")
 
 
-async def _read_form(request: web.Request) -> dict[str, str]:
-    if request.content_type != _FORM_TYPE:
-        raise Problem("unsupported_media_type", f"The form is sent as {_FORM_TYPE}.")
-    return forms.parse_form(await read_body(request))
+def list_parameters(given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What the list takes of a URL or a form; what is left blank there says nothing."""
+    return [(name, value.strip()) for name, value in given if name in LIST_PARAMETERS and value.strip()]
 
 
 def _to_retry(wanted: CheckFilter, query: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -223,6 +236,11 @@ def _places(request: web.Request, query: Sequence[tuple[str, str]], page: CheckL
     here = request.rel_url.with_query(filter_)
     others = {name: value for name, value in filter_.items() if name != "status"}
     return {
+        "failed_place": str(here.with_query(others | {"status": "failed"})),
+        "exports": [
+            (format_.upper(), str(URL.build(path="/checks/export", query=filter_ | {"format": format_})))
+            for format_ in EXPORT_FORMATS
+        ],
         "narrowed": others.items(),
         "is_narrowed": bool(filter_),
         "newest": str(here),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -71,17 +71,17 @@ class CsvWriter:
 
     def head(self) -> bytes:
         """The names of the columns."""
-        return _csv([[*_FACTS, *(f"count: {word}" for word in self._words), "counts"]])
+        return csv_records([[*_FACTS, *(f"count: {word}" for word in self._words), "counts"]])
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         """Some rows."""
-        return _csv([self._cells(row) for row in rows])
+        return csv_records([self._cells(row) for row in rows])
 
-    def _cells(self, row: Row) -> list[str]:
+    def _cells(self, row: Row) -> list[Any]:
         counts = _counts(row)
         by_word = [None if counts is None else counts.get(word) for word in self._words]
         encoded = None if counts is None else msgspec.json.encode(counts).decode()
-        return [_cell(value) for value in (*facts(row).values(), *by_word, encoded)]
+        return [*facts(row).values(), *by_word, encoded]
 
 
 def facts(row: Row) -> dict[str, Any]:
@@ -124,7 +124,8 @@ def _cell(value: Any) -> str:
     return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
-def _csv(records: Sequence[Sequence[str]]) -> bytes:
+def csv_records(records: Iterable[Iterable[Any]]) -> bytes:
+    """Records of values as CSV."""
     written = io.StringIO()
-    csv.writer(written).writerows(records)
+    csv.writer(written).writerows([_cell(value) for value in record] for record in records)
     return written.getvalue().encode()

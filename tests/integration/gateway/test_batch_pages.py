@@ -208,7 +208,7 @@ async def test_a_batch_with_all_that_is_known_of_it(door: Stack) -> None:
     page = await _page(door, place)
     text = _text(page)
     assert EVIL not in page
-    assert "data-live" in page
+    assert "data-events" in page
     assert '<meta http-equiv="refresh"' in page
     assert re.search(r"71\.4 % 5 of 7 lines in a final state, [0-9.]+ a second, about \d+ seconds? left", text)
     assert 'role="progressbar"' in page
@@ -234,7 +234,7 @@ async def test_lines_are_shown_by_state_and_page_by_page(door: Stack) -> None:
     lines = [Line(f"example.org/{n}", "failed" if n % 2 else "done") for n in range(105)]
     batch_id = await batch(door, lines)
     page = await _page(door, f"/batches/{batch_id}?state=failed&utm_source=mail")
-    assert "data-live" not in page
+    assert "data-events" not in page
     seen = _cells(page)
     assert len(seen) == 50
     assert all("There is no host of this name." in cell for cell in seen)
@@ -255,7 +255,7 @@ async def test_an_upload_under_way_and_one_that_broke_off(door: Stack) -> None:
     await door.execute("INSERT INTO chunks VALUES ($1, 0, 1234, 4, clock_timestamp())", UUID(under_way))
     page = await _page(door, f"/batches/{under_way}")
     assert "1,234 lines so far" in _text(page)
-    assert "data-live" in page
+    assert "data-events" in page
     assert "export?" not in page
     broken = await batch(door, status="cancelled", reason=f"The upload broke off: {EVIL}.")
     for path in (f"/batches/{broken}", "/batches"):

@@ -100,7 +100,7 @@ async def test_a_check_with_all_that_is_known_of_it(stack: Stack) -> None:
     check = await stack.post(url="example.org", words=["python", EVIL], label=EVIL)
     waiting = await _page(stack, f"/checks/{check['id']}")
     assert '<meta http-equiv="refresh" content="2">' in waiting
-    assert "data-live" in waiting
+    assert "data-events" in waiting
     snippet = Snippet(before=f"{EVIL} ", match="Python", after=" since")
     counted = Counted(counts={"python": 12_345, EVIL: 0}, total=12_345, rule_version=1, snippets={"python": (snippet,)})
     facts = PageFacts(
@@ -114,7 +114,7 @@ async def test_a_check_with_all_that_is_known_of_it(stack: Stack) -> None:
     await stack.finished(check, counted=counted, facts=facts)
     page = await _page(stack, f"/checks/{check['id']}")
     assert "refresh" not in page
-    assert "data-live" not in page
+    assert "data-events" not in page
     assert EVIL not in page
     assert page.count(html.escape(EVIL).replace("&#x27;", "&#39;")) >= 3
     assert "<mark>Python</mark>" in page
@@ -222,7 +222,7 @@ async def test_a_page_that_is_not_there_says_so_in_html(stack: Stack, path: str)
 
 async def test_style_and_script_are_kept_by_browsers_until_they_change(stack: Stack) -> None:
     paths = re.findall(r'(?:href|src)="(/static/[^"]+)"', await _page(stack, "/"))
-    assert {path.rpartition("/")[2] for path in paths} == {"icon.svg", "style.css", "live.js"}
+    assert {path.rpartition("/")[2] for path in paths} == {"icon.svg", "style.css", "live.js", "ask.js"}
     for path in paths:
         async with stack.http.get(path) as answer:
             assert answer.status == 200
