@@ -25,7 +25,8 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo lab scale ps logs stop test test-long chaos bench bench-long verify-compose lint format messages errors lock clean
+.PHONY: help run demo lab scale ps logs stop test test-long chaos bench bench-long verify-compose lint format messages errors settings \
+	openapi lock clean
 
 help: ## List these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -85,6 +86,12 @@ messages: ## Write docs/messages.md anew, from the tables of topics and messages
 
 errors: ## Write docs/errors.md anew, from the table of errors
 	@$(DEV) -m shared.errors_page > docs/errors.md
+
+settings: ## Write docs/settings.md anew, from the table of settings
+	@$(DEV) -m shared.settings_page > docs/settings.md
+
+openapi: ## Write docs/openapi.md anew, from the OpenAPI document
+	@$(DEV) -m services.gateway.openapi.page > docs/openapi.md
 
 lock: ## Choose the versions of all packages anew (UPGRADE=1: the newest), with hashes
 	@$(LOCK) pyproject.toml --extra local --extra dev -o requirements/dev.lock
