@@ -25,7 +25,7 @@ RUNNER = $(SETUP) -- -m deploy.local
 CONTROL = "$(PYTHON)" -m deploy.local.setup --bare -- -m deploy.local
 DEV = $(SETUP) --dev --
 
-.PHONY: help run demo lab scale ps logs stop test test-long chaos bench bench-long verify-compose lint format messages errors settings \
+.PHONY: help run demo lab scale ps logs stop test test-long chaos bench bench-long verify-compose lint format docs messages errors settings \
 	openapi lock clean
 
 help: ## List these targets
@@ -80,6 +80,9 @@ lint: ## Check style, types and the rules about imports
 format: ## Put the code into the house's form
 	@exec $(DEV) -m ruff format .
 	@exec $(DEV) -m ruff check --fix .
+
+docs: ## Build the documentation as a site for a browser, into .wordwatch/docs (or docs in WORDWATCH_HOME)
+	@exec $(DEV) -m deploy.docs_site
 
 messages: ## Write docs/messages.md anew, from the tables of topics and messages
 	@$(DEV) -m shared.messages_page > docs/messages.md

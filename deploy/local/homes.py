@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 MARKER = "wordwatch-home"
 CHECKED = "sample-site-checked"
-FOLDERS = ("postgres", "nsqd", "logs", "run", "tools")
-"""What the local runner and the set-up make in a home."""
+FOLDERS = ("postgres", "nsqd", "logs", "run", "tools", "docs")
+"""What the local runner, the set-up and `make docs` make in a home."""
 LOCKS = (Path("run") / "lock", Path("tools") / "setup.lock")
 """Files that the runner and the set-up hold, for as long as they work in a home."""
 _TEXT = "wordwatch keeps its local state in this folder. `make clean` removes what it made here, and nothing else.\n"
