@@ -1,8 +1,9 @@
 """The examples of a Markdown page: found, run as they stand, and what came back compared with what the page says.
 
-A page is its fenced blocks in order: `sh` runs, `python` runs in one session of the whole page, and `http` or `json` is
-the answer to the block before it. In an answer, `"…": "…"` stands for further members, and what differs from one time
-to the next (ids, times, durations) only has to be of the same kind.
+A page is its fenced blocks in order: `sh` runs anywhere, `shell` in the folder of the project (terminal.py), `python`
+in one session of the whole page, and `http` or `json` is the answer to the block before it. In an answer, `"…": "…"`
+stands for further members, and what differs from one time to the next (ids, times, durations) only has to be of the
+same kind.
 """
 
 import contextlib
@@ -119,7 +120,7 @@ class Session:
             check=False,
         )
         assert ran.returncode == 0, f"{block}: {ran.stderr}"
-        (status,) = map(int, ran.stderr.split())
+        status = [*map(int, ran.stderr.split())][-1]  # of several requests, the last one is what it was about
         answer = parse(ran.stdout)
         expected = parse(self._here(block.answer.text)) if block.answer else None
         wanted = (expected and expected.status) or status
@@ -133,7 +134,7 @@ class Session:
 
     def _here(self, text: str) -> str:
         for written, meant in self._ports.items():
-            text = re.sub(rf"\b(localhost|127\.0\.0\.1):{written}\b", rf"\1:{meant}", text)
+            text = re.sub(rf"(?<![\d.])(localhost|127\.0\.0\.1):{written}\b", rf"\1:{meant}", text)
         return text
 
 

@@ -1,5 +1,6 @@
 """A stack as a person starts it: `make run` in a process of its own, seen through its output and its API alone."""
 
+import dataclasses
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deploy.local.ports import is_free
 from shared import settings
 from tests.integration.servers import free_port
 
@@ -39,7 +41,7 @@ class Stack:
 
     def __post_init__(self) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(settings.PREFIX)}
-        offset = free_port() - settings.load({}).port
+        offset = free_offset()
         self.environ = {
             **clean,
             "WORDWATCH_HOME": str(self.home),
@@ -150,6 +152,20 @@ def _below(pid: int) -> Iterator[int]:
 def _kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+def free_offset() -> int:
+    """A WORDWATCH_PORT_OFFSET at which all ports of a stack are free, those of further fetchers and of the lab too."""
+    while True:
+        offset = free_port() - settings.load({}).port
+        config = settings.load({"WORDWATCH_PORT_OFFSET": str(offset)})
+        fields = [field.name for field in dataclasses.fields(config) if field.metadata["port"]]
+        rows = (
+            range(config.fetcher_ops_port, config.fetcher_ops_port + 8),
+            range(config.lab_port, config.lab_port + 12),
+        )
+        if all(map(is_free, {*(getattr(config, name) for name in fields), *rows[0], *rows[1]})):
+            return offset
 
 
 @contextmanager

@@ -16,7 +16,10 @@ from tests.acceptance.stack import Stack, running
 
 pytestmark = pytest.mark.timeout(300)
 
-RUNS = (("README.md", "sh"), ("docs/api.md", "sh"), ("docs/api.md", "python"))
+RUNS = (
+    *(("README.md", "sh"), ("docs/api.md", "sh"), ("docs/api.md", "python")),
+    *(("docs/batches.md", "sh"), ("docs/scale.md", "sh")),
+)
 LANGUAGES = ("sh", "python")
 
 
