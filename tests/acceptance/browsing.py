@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ConsoleMessage, Page, Route, async_playwright, expect
 
 from deploy.local.browser import ADVICE, driver, find, why_not
@@ -55,6 +56,12 @@ _FAINT_TEXT = """() => {
 _TELL_OF_THE_POLICY = """
 addEventListener("securitypolicyviolation", (e) => policyBroken(`${e.effectiveDirective} ${e.blockedURI}`))
 """
+MOST_BYTES = 150_000
+"""Of a page with all that belongs to it, as it is sent."""
+_WEIGHT = """() => [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .filter((entry) => entry.initiatorType !== "fetch" && !entry.name.includes("/api/v1/events"))
+  .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+_AXE = {"resultTypes": ["violations"]}
 _TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -147,14 +154,31 @@ def _origin(url: str) -> str:
 
 
 async def look(page: Page, folder: Path, name: str) -> None:
-    """Takes pictures of the whole page by day and by night; nothing may be cut off at the side or too faint to read."""
+    """Takes pictures of the whole page by day and by night.
+
+    Nothing may be cut off at the side, be too faint to read, or keep people out, as far as axe-core finds that; and all
+    of the page together may weigh no more than `MOST_BYTES`.
+    """
     await page.wait_for_load_state()  # what a form leads to is there before its styles are
     assert await page.evaluate(_TOO_WIDE) <= 0, f"{name}: wider than the window"
+    assert await page.evaluate(_WEIGHT) <= MOST_BYTES, f"{name}: too heavy"
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True, animations="disabled")
         assert await page.evaluate(_FAINT_TEXT) == [], f"{name}, {scheme}: too little contrast"
+        assert await barriers(page) == [], f"{name}, {scheme}"
+
+
+async def barriers(page: Page) -> list[str]:
+    """What axe-core finds serious or critical; each with its place."""
+    found = (await Axe().run(page, options=_AXE)).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node.get('failureSummary', '')}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"]
+    ]
 
 
 expect.set_options(timeout=WAIT_MS)
