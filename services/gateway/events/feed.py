@@ -30,6 +30,8 @@ EVERY_S: Final = 0.5
 _HINTED_EVERY_S: Final = 0.1
 """Hints come in swarms; nothing is read more often than this for them."""
 _STATS_WITHIN_S: Final = 2.0
+_TOGETHER_S: Final = 0.01
+"""Those who lose the thread do so all at once."""
 MOST_FOLLOWERS: Final = 1_000
 _LOOKED_UP_AT_ONCE: Final = 5_000
 
@@ -58,8 +60,10 @@ class Feed:
         self._reading_stats: asyncio.Task[Stats | None] | None = None
         self._somebody = asyncio.Event()
         self._hinted = asyncio.Event()
+        self._has_more = False
         self._is_blind = False
         self._stopping = False
+        self._snapshots: dict[Followed, asyncio.Task[bytes]] = {}
 
     def __len__(self) -> int:
         return sum(len(group.followers) for group in self._groups.values())
@@ -103,7 +107,18 @@ class Feed:
                 del self._groups[followed]
 
     async def snapshot(self, followed: Followed) -> bytes:
-        """What there is now, as an event."""
+        """What there is now, as an event: one for all who ask before it is begun.
+
+        Raises:
+            StoreUnavailable: it can't be told.
+        """
+        if followed not in self._snapshots:
+            self._snapshots[followed] = asyncio.create_task(self._snapshot(followed))
+        return await asyncio.shield(self._snapshots[followed])
+
+    async def _snapshot(self, followed: Followed) -> bytes:
+        await asyncio.sleep(_TOGETHER_S)
+        del self._snapshots[followed]  # who asks from here on may have missed what it does not tell
         position = await self._store.position()
         checks, batches = await self._store.snapshot(followed)
         stats = await self._read_stats()
@@ -145,7 +160,7 @@ class Feed:
                 await self._somebody.wait()
             told = await self._look()
             await asyncio.sleep(EVERY_S if told else _HINTED_EVERY_S)
-            if not told:
+            if not told and not self._has_more:
                 await self._hint_or_time()
 
     async def _hint_or_time(self) -> None:
@@ -179,7 +194,7 @@ class Feed:
                 group.lose()
         for group in self._groups.values():
             group.note(changes.checks, changes.batches, since)
-        self._position = changes.position
+        self._position, self._has_more = changes.position, not changes.is_all
         self._seen = frozenset(xid for xid in self._seen | changes.transactions if xid >= changes.position.xid)
 
     async def _tell(self) -> bool:

@@ -10,14 +10,16 @@ extract(epoch FROM clock_timestamp())::double precision AS at_s
 
 POSITION: Final = f"SELECT {_POSITION}"
 
-# Where to read on from, in each row; and what transactions from $1 on have changed, but for those of $2, $3 statements
-# at most. A transaction that is under way has an id that is not below the position, and so is among what is read next.
+# Where to read on from, in each row; and what transactions from $1 on have changed, but for those of $2: as many
+# statements as it takes to come to $3 ids. A transaction that is under way has an id that is not below the position,
+# and so is among what is read next.
 CHANGES: Final = f"""
-SELECT {_POSITION}, c.xid::text::bigint AS xid, c.checks, c.batches
+SELECT {_POSITION}, c.xid::text::bigint AS xid, c.checks, c.batches, c.is_last
 FROM (SELECT) AS once
 LEFT JOIN (
-    SELECT * FROM changes WHERE xid >= $1::bigint::text::xid8 AND xid::text::bigint <> ALL ($2::bigint[])
-    ORDER BY xid LIMIT $3) c ON true
+    SELECT *, sum(size) OVER earlier AS before, lead(xid) OVER earlier IS NULL AS is_last
+    FROM changes WHERE xid >= $1::bigint::text::xid8 AND xid::text::bigint <> ALL ($2::bigint[])
+    WINDOW earlier AS (ORDER BY xid ROWS UNBOUNDED PRECEDING)) c ON c.before - c.size < $3
 ORDER BY c.xid
 """
 

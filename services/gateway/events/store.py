@@ -16,8 +16,8 @@ from services.gateway.store import Store
 
 SNAPSHOT_CHECKS: Final = 50
 SNAPSHOT_BATCHES: Final = 20
-READ_ROWS: Final = 2_000
-"""Statements whose changes are read at once."""
+READ_IDS: Final = 20_000
+"""After so many no further statement's are read at once; one has some thousands at most."""
 _WITHIN_S: Final = 3.0
 
 
@@ -58,10 +58,10 @@ class EventStore:
     async def changes(self, since: Position, seen: Collection[int] = ()) -> Changes:
         """What has changed since a position, but for the transactions that were seen."""
         async with self._store.connection(_WITHIN_S) as connection:
-            rows = await connection.fetch(queries.CHANGES, since.xid, list(seen), READ_ROWS)
+            rows = await connection.fetch(queries.CHANGES, since.xid, list(seen), READ_IDS)
         position = Position(rows[0]["position"], rows[0]["at_s"])
         noted = [row for row in rows if row["xid"] is not None]
-        is_all = len(noted) < READ_ROWS
+        is_all = not noted or noted[-1]["is_last"]
         if not is_all:  # of the last transaction there may be more
             position = Position(min(position.xid, noted[-1]["xid"]), since.at_s)
         whole = {row["xid"] for row in noted} - (set() if is_all else {noted[-1]["xid"]})

@@ -4,7 +4,8 @@ CREATE TABLE changes (
     xid     xid8 NOT NULL DEFAULT pg_current_xact_id(),
     at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     checks  uuid[] NOT NULL DEFAULT '{}',
-    batches uuid[] NOT NULL DEFAULT '{}'
+    batches uuid[] NOT NULL DEFAULT '{}',
+    size    integer NOT NULL GENERATED ALWAYS AS (cardinality(checks) + cardinality(batches)) STORED
 );
 CREATE INDEX changes_by_xid ON changes (xid);
 
