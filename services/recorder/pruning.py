@@ -1,4 +1,4 @@
-"""Sums by the second become one, and questions that nobody asks for any more go, a few at a time.
+"""Sums by the second become minutes, and then one; questions that nobody asks for any more go, a few at a time.
 
 Who adds a check or a batch holds the row of its question until its commit (`store.hold_questions`). So what is locked
 here is asked for by nobody who has not committed, and a statement after that sees those who have.
@@ -27,7 +27,7 @@ _FIRST: Final = UUID(int=0)
 
 
 async def sum_up(connection: asyncpg.Connection) -> None:
-    """Makes one row a state of the tallies that are older than two minutes.
+    """Makes minutes of the tallies that are older than two minutes, and one row a state of those older than a day.
 
     Raises:
         asyncpg.PostgresError, OSError, …: nothing was committed; the next call does it.

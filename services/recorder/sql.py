@@ -186,17 +186,24 @@ WHERE c.id = ANY ($1::uuid[]) AND c.status = 'queued' AND l.attempt = c.first_at
     AND l.not_after > clock_timestamp()
 """
 
-# A slice at a time, so that none takes long; what another transaction holds is left for the next time.
-# What nobody needs by the second any more. `finished_last_minute` looks back a minute.
+# What nobody needs by the second any more (`finished_last_minute` looks back a minute) becomes minutes, and what nobody
+# needs by the minute any more becomes one row. Only whole minutes are summed up: each is in one place.
 SUM_UP = """
-WITH old AS (
-    DELETE FROM tallies WHERE at > '-infinity' AND at < statement_timestamp() - interval '2 min'
-    RETURNING status, checks)
+WITH kept AS (
+    SELECT date_trunc('minute', statement_timestamp() - interval '2 min') AS seconds_from,
+           date_trunc('minute', statement_timestamp() - interval '24 h') AS minutes_from),
+old AS (
+    DELETE FROM tallies t USING kept k
+    WHERE t.at > '-infinity' AND (t.at < k.minutes_from OR t.writer <> 0 AND t.at < k.seconds_from)
+    RETURNING CASE WHEN t.at < k.minutes_from THEN '-infinity' ELSE date_trunc('minute', t.at) END AS at,
+              t.status, t.checks, t.ended)
 INSERT INTO tallies AS t (at, writer, status, checks, ended)
-SELECT '-infinity', 0, status, sum(checks), 0 FROM old GROUP BY status ORDER BY status
-ON CONFLICT (at, writer, status) DO UPDATE SET checks = t.checks + EXCLUDED.checks
+SELECT at, 0, status, sum(checks), CASE WHEN at > '-infinity' THEN sum(ended) ELSE 0 END
+FROM old GROUP BY at, status ORDER BY at, status
+ON CONFLICT (at, writer, status) DO UPDATE SET checks = t.checks + EXCLUDED.checks, ended = t.ended + EXCLUDED.ended
 """
 
+# A slice at a time, so that none takes long; what another transaction holds is left for the next time.
 MOST_PRUNED = 20_000
 PRUNE = (
     """

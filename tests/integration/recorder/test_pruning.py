@@ -136,19 +136,49 @@ async def _somebody_waits(connection: asyncpg.Connection) -> None:
     await eventually(waits, what="somebody waits for a lock")
 
 
+BY_SECOND = "SELECT count(*) FROM tallies WHERE writer <> 0"
+BY_MINUTE = "SELECT count(DISTINCT at) FROM tallies WHERE writer = 0 AND at > '-infinity'"
+
+
 async def test_summed_up_there_are_as_many_checks_as_before(db: Database, other: asyncpg.Connection) -> None:
     check, kept = factories.submit(question=ASKED), factories.submit(question=ASKED)
     (claimed, *_) = (await db.flush(check, kept)).claimed
     await db.flush(factories.counted(claimed))
     await sum_up(other)
-    by_second = "SELECT count(*) FROM tallies WHERE at > '-infinity'"
-    assert await db.recorder.fetchval(by_second) > 0, "nothing is as old as that"
+    assert await db.recorder.fetchval(BY_SECOND) > 0, "nothing is as old as that"
     assert await db.recorder.fetchval("SELECT sum(ended) FROM tallies") == 1
     for _ in range(2):
         await db.recorder.execute("UPDATE tallies SET at = at - interval '3 min'")
         await db.flush(delete(kept.check_id))
         await sum_up(other)
         await sum_up(other)
-    assert await db.recorder.fetchval(by_second) == 0
+    await db.recorder.execute("UPDATE tallies SET at = at - interval '3 min' WHERE writer <> 0")
+    await sum_up(other)
+    assert await db.recorder.fetchval(BY_SECOND) == 0
+    assert await db.recorder.fetchval("SELECT sum(ended) FROM tallies") == 1, "it is told for a day"
+    await db.recorder.execute("UPDATE tallies SET at = at - interval '24 h'")
+    await sum_up(other)
+    assert await db.recorder.fetchval("SELECT array_agg(DISTINCT at::text) FROM tallies") == ["-infinity"]
+    assert await db.recorder.fetchval("SELECT sum(ended) FROM tallies") == 0
     rows = await db.recorder.fetch("SELECT status, sum(checks)::integer AS checks FROM tallies GROUP BY status")
     assert {row["status"]: row["checks"] for row in rows if row["checks"]} == {"done": 1}
+
+
+async def test_each_minute_of_a_day_is_summed_up_once_it_is_whole(db: Database, other: asyncpg.Connection) -> None:
+    """Ten rows a minute of two server processes, among them one whose transaction took long."""
+    await db.recorder.execute(
+        "INSERT INTO tallies SELECT date_trunc('minute', now()) - make_interval(mins => m, secs => -s), w, 'done', 0, 1 "
+        "FROM generate_series(1, 1450) m, generate_series(0, 48, 12) s, generate_series(1, 2) w"
+    )
+    await sum_up(other)
+    minutes = await db.recorder.fetch("SELECT at, ended FROM tallies WHERE writer = 0 AND at > '-infinity'")
+    assert {row["ended"] for row in minutes} == {10}
+    assert {(row["at"].second, row["at"].microsecond) for row in minutes} == {(0, 0)}
+    assert len(minutes) in range(1436, 1441), "a day without the last two minutes"
+    assert await db.recorder.fetchval(BY_SECOND) in range(20, 41)
+    await db.recorder.execute(
+        "INSERT INTO tallies VALUES (date_trunc('minute', now()) - interval '295 s', 3, 'done', 0, 1)"
+    )
+    await sum_up(other)
+    assert await db.recorder.fetchval(BY_MINUTE) in range(1436, 1441)
+    assert await db.recorder.fetchval("SELECT max(ended) FROM tallies WHERE writer = 0") == 11

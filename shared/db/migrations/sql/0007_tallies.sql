@@ -1,12 +1,12 @@
 -- How many checks are in each state is the sum of these rows: counting ten million takes seconds. Each server process
 -- adds up what it does within a second in rows of its own, so that nobody waits for anybody; what is old is summed up in
--- rows of nobody (writer 0).
+-- rows of nobody (writer 0): for a day by the minute.
 CREATE TABLE tallies (
-    at     timestamptz NOT NULL,               -- a whole second; -infinity: all that is old
+    at     timestamptz NOT NULL,               -- a whole second, of nobody a minute; -infinity: all that is old
     writer integer NOT NULL,                   -- the server process
     status text NOT NULL,
     checks bigint NOT NULL,                    -- how many more are in that state since
-    ended  bigint NOT NULL,                    -- how many ended in it, whatever became of them then
+    ended  bigint NOT NULL,                    -- how many ended in it, whatever became of them then; 0 of all that is old
     PRIMARY KEY (at, writer, status)
 ) WITH (fillfactor = 50);
 
