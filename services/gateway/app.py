@@ -30,6 +30,7 @@ from services.gateway.events.handlers import Events
 from services.gateway.events.store import EventStore
 from services.gateway.following import Follower
 from services.gateway.handlers import Api
+from services.gateway.history import HistoryReader
 from services.gateway.metrics import Metrics
 from services.gateway.middlewares import refuser
 from services.gateway.openapi import document
@@ -39,6 +40,7 @@ from services.gateway.selecting import Selecting
 from services.gateway.sending import Sender
 from services.gateway.serving import Routed
 from services.gateway.stats import StatsReader
+from services.gateway.stats_page import StatsPage
 from services.gateway.store import Store, StoreUnavailable
 from services.gateway.taking_along import TakingAlong
 from services.gateway.waiting import MAX_WAITING, Waiting
@@ -111,6 +113,7 @@ async def run(service: Service) -> None:
             Selecting(commands),
             Pages(api, commands, retrying, clock=utc_now),
             BatchPages(batches, uploads, batch_commands),
+            StatsPage(stats, HistoryReader(store, clock=monotonic_s)),
         )
         # What is put down first is what was built last: no new requests, then those under way, then what they need.
         await stack.enter_async_context(_uploads(uploads))

@@ -89,3 +89,25 @@ SELECT b.host, b.queued, b.leased, b.due,
 FROM busiest b LEFT JOIN hosts h ON h.host = b.host
 ORDER BY host NULLS FIRST
 """
+
+# How the $2 last whole spans of length $1 went, oldest first: what ended in each, and what was queued at its end. Spans
+# are of whole minutes, and begin at multiples of their length.
+HISTORY: Final = """
+WITH since AS MATERIALIZED (
+    SELECT date_bin($1::interval, statement_timestamp(), '2000-01-01Z') - $1 * $2::integer AS at,
+           date_part('epoch', $1) AS length_s),
+told AS (
+    SELECT CASE WHEN t.at >= s.at THEN floor(date_part('epoch', t.at - s.at) / s.length_s) ELSE -1 END AS span,
+           sum(t.checks) FILTER (WHERE t.status = 'queued') AS more_queued,
+           sum(t.ended) FILTER (WHERE t.status = 'done') AS done,
+           sum(t.ended) FILTER (WHERE t.status = 'failed') AS failed,
+           sum(t.ended) FILTER (WHERE t.status = 'cancelled') AS cancelled
+    FROM tallies t CROSS JOIN since s GROUP BY 1),
+spans AS (
+    SELECT span, coalesce(done, 0)::bigint AS done, coalesce(failed, 0)::bigint AS failed,
+           coalesce(cancelled, 0)::bigint AS cancelled,
+           coalesce(sum(more_queued) OVER (ORDER BY span), 0)::bigint AS queued
+    FROM generate_series(-1, $2 - 1) AS span LEFT JOIN told USING (span))
+SELECT s.at + p.span * $1 AS at, p.done, p.failed, p.cancelled, p.queued
+FROM spans p CROSS JOIN since s WHERE p.span >= 0 ORDER BY p.span
+"""

@@ -302,6 +302,25 @@ async def to(page: Page, wanted: Locator) -> None:
     pytest.fail(f"the keyboard does not reach {wanted}")
 
 
+@WITH_AND_WITHOUT_SCRIPTS
+async def test_the_stats_follow_what_happens(browser: Browser, empty: Fleet, web: Web, *, javascript: bool) -> None:
+    async with visit(browser, url_of(empty), javascript=javascript) as page:
+        await page.goto("/")
+        await page.get_by_role("link", name="Stats").click()
+        charts = page.get_by_role("img")
+        await expect(charts).to_have_count(2)
+        await expect(page.get_by_text("Nothing is fetched")).to_have_count(0)
+        states = page.get_by_role("navigation", name="Checks by state")
+        await page.get_by_text("The same in numbers").click()
+        await submit(empty, web.url("/article"), words=["python"])
+        await in_the_end(page, states, "all 1", javascript=javascript)
+        await in_the_end(page, states, "done 1", javascript=javascript)
+        if javascript:
+            await expect(page.get_by_role("columnheader", name="queued then")).to_be_visible()
+        await states.get_by_role("link", name="done").click()
+        await expect(row(page, web.url("/article"))).to_be_visible()
+
+
 @pytest.fixture(scope="module")
 def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the pictures are, for people to look at: in the folder that pytest keeps of its last runs."""
@@ -319,7 +338,7 @@ async def test_every_page_can_be_read(
         "failed": await submit(empty, web.url("/gone"), words=["python"]),
         "waiting": await submit(empty, web.url("/slow"), wait_s=0),
     }
-    paths = {"list": "/", "problems": "/docs/problems", "nowhere": "/nowhere"}
+    paths = {"list": "/", "stats": "/stats", "problems": "/docs/problems", "nowhere": "/nowhere"}
     paths |= {name: f"/checks/{check_id}" for name, check_id in pages.items()}
     batch = await upload(empty, [*lines_of(web)[::10], address, "ftp://example.org/" + "no-check" * 40])
     paths |= {"batches": "/batches", "batch": f"/batches/{batch}", "dead-letters": "/?status=failed"}

@@ -167,8 +167,8 @@ async def test_summed_up_there_are_as_many_checks_as_before(db: Database, other:
 async def test_each_minute_of_a_day_is_summed_up_once_it_is_whole(db: Database, other: asyncpg.Connection) -> None:
     """Ten rows a minute of two server processes, among them one whose transaction took long."""
     await db.recorder.execute(
-        "INSERT INTO tallies SELECT date_trunc('minute', now()) - make_interval(mins => m, secs => -s), w, 'done', 0, 1 "
-        "FROM generate_series(1, 1450) m, generate_series(0, 48, 12) s, generate_series(1, 2) w"
+        "INSERT INTO tallies SELECT date_trunc('minute', now()) - make_interval(mins => m, secs => -s), w, 'done', 0, "
+        "1 FROM generate_series(1, 1450) m, generate_series(0, 48, 12) s, generate_series(1, 2) w"
     )
     await sum_up(other)
     minutes = await db.recorder.fetch("SELECT at, ended FROM tallies WHERE writer = 0 AND at > '-infinity'")
