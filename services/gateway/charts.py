@@ -45,7 +45,7 @@ class Chart:
     """Times that are so many minutes apart are named, in UTC."""
 
 
-@lru_cache(maxsize=_KEPT)  # it takes milliseconds, and changes once a minute
+@lru_cache(maxsize=_KEPT)  # it takes 10 ms and more, and changes once a minute
 def draw(chart: Chart) -> Markup:
     """The chart as an `<svg>` without any style of its own."""
     marks = ticks(max((sum(values) for values in zip(*chart.areas, strict=True)), default=0))

@@ -43,7 +43,7 @@ class StatsPage:
         except StoreUnavailable as error:
             problem = problem_of(error)
             return render("stats.html", request, context, status=problem.kind.status, headers=problem.all_headers())
-        context |= _shown(stats, window, spans)
+        context |= await asyncio.to_thread(_shown, stats, window, spans)  # to draw takes its time
         return render("stats.html", request, context)
 
 
