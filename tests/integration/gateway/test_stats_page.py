@@ -71,7 +71,7 @@ async def test_it_is_part_of_the_navigation_and_keeps_itself_up_to_date(door: St
     page = await _page(door)
     assert '<a href="/stats" aria-current="true">Stats</a>' in page
     assert '<a href="/stats">Stats</a>' in await _page(door, "/")
-    assert re.search(r'<div id="live"[^>]* data-events="">', page)
+    assert re.search(r'<div id="live"[^>]* data-events="stats">', page)
     assert '<noscript><meta http-equiv="refresh"' in page
 
 
