@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -10,15 +11,16 @@ from aiohttp import web
 from services.gateway import forms
 from services.gateway.batches.asking import BatchesAsked, batches_asked, lines_asked
 from services.gateway.batches.commands import BatchCommands
-from services.gateway.batches.forms import Form
+from services.gateway.batches.forms import Form, read_form
 from services.gateway.batches.inputs import BATCH_STATUSES
 from services.gateway.batches.intake import FORM_TYPE, Uploads
+from services.gateway.batches.previewing import MAX_BODY_BYTES, preview
 from services.gateway.batches.reading import BatchReader, batch_id_of
 from services.gateway.batches.views import BatchList, BatchStatus, BatchView
 from services.gateway.commands import Refused
 from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.middlewares import TRACE, problem_of
-from services.gateway.pages import EMPTY_FORM, FormState, render
+from services.gateway.pages import EMPTY_FORM, FormState, render, retried_of
 from services.gateway.problems import Problem
 from services.gateway.progress import COUNTED
 from services.gateway.sending import NotCommitted
@@ -52,6 +54,7 @@ class BatchPages:
         return [
             web.get(BATCHES, self.show_list),
             web.post(BATCHES, self.take_form),
+            web.post(f"{BATCHES}/preview", self.preview),
             web.get(place, self.show_batch),
             *(web.post(f"{place}/{what}", self.change) for what in _CHANGES),
             web.post(f"{place}/delete", self.delete),
@@ -72,8 +75,7 @@ class BatchPages:
 
     async def take_form(self, request: web.Request) -> web.Response:
         """Takes an upload and leads to its batch; what is wrong with it is shown beside the form."""
-        if request.content_type != FORM_TYPE:
-            raise Problem("unsupported_media_type", f"The form is sent as {FORM_TYPE}.")
+        _require_form(request)
         values: dict[str, str] = {}
         try:
             async with self._uploads.form(request) as form:
@@ -84,6 +86,21 @@ class BatchPages:
             state = FormState(values=values, messages=forms.messages(problem.errors), problem=problem)
             return await self._list(request, state, status=problem.kind.status, headers=problem.all_headers())
         raise web.HTTPSeeOther(_place(batch))
+
+    async def preview(self, request: web.Request) -> web.Response:
+        """Tells how the upload would be read, as a part of its page; to tell what is wrong with it is to have answered.
+
+        Raises:
+            Problem: the form itself can't be read.
+        """
+        _require_form(request)
+        context: dict[str, Any] = {"seen": None, "problem": None, "messages": {}}
+        async with read_form(request, max_bytes=MAX_BODY_BYTES, spool=io.BytesIO) as form:
+            try:
+                context["seen"] = await preview(form, pasted=PASTED, max_bytes=self._uploads.max_bytes)
+            except Problem as problem:
+                context |= {"problem": problem, "messages": forms.messages(problem.errors)}
+        return render("preview.html", request, context)
 
     async def _list(
         self, request: web.Request, form: FormState, *, status: int, headers: Mapping[str, str] | None = None
@@ -113,6 +130,7 @@ class BatchPages:
         batch = await self._batches.find_batch(request)
         page = await self._batches.page_of_lines(batch.id, asked)
         first = request.rel_url.with_query({} if asked.state is None else {"state": asked.state})
+        retried = retried_of(request)
         context = {
             "batch": batch,
             "page": page,
@@ -121,7 +139,8 @@ class BatchPages:
             "errors": batch.errors_by_code.items(),
             "word_totals": list(batch.word_totals.items())[:SHOWN_WORDS],
             "is_first": asked.cursor is None,
-            "is_live": batch.status in _CHANGING or _has_rows_to_follow(batch),
+            "is_live": batch.status in _CHANGING or _has_rows_to_follow(batch) or isinstance(retried, str),
+            "retried": retried,
             "first": str(first),
             "further": None if page.next_cursor is None else str(first.update_query(cursor=page.next_cursor)),
         }
@@ -141,6 +160,11 @@ class BatchPages:
         """Deletes the batch, and shows the list."""
         await self._commands.delete(batch_id_of(request), trace=request[TRACE])
         raise web.HTTPSeeOther(BATCHES)
+
+
+def _require_form(request: web.Request) -> None:
+    if request.content_type != FORM_TYPE:
+        raise Problem("unsupported_media_type", f"The form is sent as {FORM_TYPE}.")
 
 
 def _place(batch: BatchView) -> str:

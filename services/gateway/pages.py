@@ -51,11 +51,14 @@ LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "cursor"})
 _TOLD: Final = "retried"
 """In the URL of a list that the form which retries all of it leads to: how many have begun anew, or the next."""
 _BY_AND_BY: Final = "more"
+_FROM: Final = ("from", "batch")
+"""Field of the form that retries many checks: it stands on the page of their batch, and leads back there."""
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _FILTERS: Final[tuple[Callable[..., Any], ...]] = (
     *(formats.number, formats.size, formats.duration, formats.percent, formats.rate, formats.span),
     *(formats.iso, formats.full_moment, segments),
 )
+_ASKED_AGAIN: Final = ("url", "words", "scope", "whole_word", "case_sensitive", "label")
 _SHOWN_BY_THE_PAGE: Final = frozenset({"already_finished", "not_retryable"})
 """Refusals that need no words: somebody clicked on a button that is not there any more."""
 
@@ -122,6 +125,7 @@ class Pages:
             web.get("/checks/{id}", self.show_check),
             web.post("/checks/{id}/cancel", self.cancel),
             web.post("/checks/{id}/retry", self.retry),
+            web.post("/checks/{id}/again", self.again),
             web.post("/checks/{id}/delete", self.delete),
         ]
 
@@ -172,16 +176,20 @@ class Pages:
             "did": did(request),
             "status": asked.wanted.status or "",
             "to_retry": _to_retry(asked.wanted, query),
-            "retried": _retried(request),
+            "retried": retried_of(request),
         }
         return render("list.html", request, context, status=status, headers=headers)
 
     async def retry_all(self, request: web.Request) -> web.Response:
-        """Begins all failed or cancelled checks of a list anew, and leads back to it."""
-        filter_ = {name: value for name, value in forms.parse_form(await read_form(request)).items() if value}
-        retried = await self._retrying.retry(filter_to_retry(filter_.items(), {}), trace=request[TRACE])
-        told = str(retried.retried) if retried.finished else _BY_AND_BY
-        raise web.HTTPSeeOther(URL.build(path="/", query=filter_ | {_TOLD: told}))
+        """Begins all failed or cancelled checks of a list anew, and leads back to it, or to the page of their batch."""
+        fields = [(name, value) for name, value in forms.parse_form(await read_form(request)).items() if value]
+        filter_ = dict(each for each in fields if each != _FROM)
+        wanted = filter_to_retry(filter_.items(), {})
+        retried = await self._retrying.retry(wanted, trace=request[TRACE])
+        told = {_TOLD: str(retried.retried) if retried.finished else _BY_AND_BY}
+        if _FROM in fields and wanted.batch_id is not None:
+            raise web.HTTPSeeOther(URL.build(path=f"/batches/{wanted.batch_id}", query=told))
+        raise web.HTTPSeeOther(URL.build(path="/", query=filter_ | told))
 
     async def show_check(self, request: web.Request) -> web.Response:
         """One check with everything that is known of it."""
@@ -196,6 +204,13 @@ class Pages:
     async def retry(self, request: web.Request) -> web.Response:
         """Begins a new run of the check, and shows it again."""
         return await self._change(request, self._commands.retry)
+
+    async def again(self, request: web.Request) -> web.Response:
+        """Submits a new check that asks for the same, and shows that one."""
+        check = await self._api.find_check(request)
+        asked = check_request({name: getattr(check, name) for name in _ASKED_AGAIN})
+        submitted = await self._commands.submit(asked, key=None, trace=request[TRACE])
+        raise web.HTTPSeeOther(f"/checks/{submitted.check_id}")
 
     async def delete(self, request: web.Request) -> web.Response:
         """Deletes the check, and shows the list."""
@@ -224,7 +239,7 @@ def _to_retry(wanted: CheckFilter, query: Sequence[tuple[str, str]]) -> list[tup
     return [(name, value) for name, value in query if name != "cursor"]
 
 
-def _retried(request: web.Request) -> int | str | None:
+def retried_of(request: web.Request) -> int | str | None:
     """How many checks have begun anew, where a form that asked for that has led here; or something else."""
     told = request.query.get(_TOLD)
     return int(told) if told is not None and _NUMBER.fullmatch(told) else told

@@ -74,6 +74,11 @@ class Uploads:
         self._giving_up: set[asyncio.Task[None]] = set()
         self._stop_at_s: float | None = None
 
+    @property
+    def max_bytes(self) -> int:
+        """What an upload may have."""
+        return self._max_bytes
+
     def __len__(self) -> int:
         """How many are under way."""
         return len(self._deadlines)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from services.gateway.batches.chunks import Chunk, Digest, Packer
 from services.gateway.batches.commands import BatchCommands, Closed
-from services.gateway.problems import Problem
+from services.gateway.batches.sources import nothing_in_it
 from services.gateway.uploads.options import Options
 from services.gateway.uploads.records import ReadRecord
 from shared.messages import Idempotency
@@ -91,7 +91,7 @@ class Upload:
                 await self._send(self._packer.cut(), group)
                 self._ended.set()
         if not self._packer.total:
-            raise Problem("empty_batch", "There is no line in it.")
+            raise nothing_in_it()
         self._closing = True
         idempotency = None if key is None else Idempotency(key=key, digest=self._digest.hex())
         return await self._commands.close(

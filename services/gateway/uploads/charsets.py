@@ -45,10 +45,14 @@ class Transcoder:
 
     Args:
         declared: encoding of the body, if it was said; a byte order mark overrules it.
+
+    Attributes:
+        encoding: that of the body, where it is one of those.
     """
 
     def __init__(self, declared: str | None) -> None:
         self._declared = declared
+        self.encoding: str | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._head = b""
         self._begun = False
@@ -71,15 +75,22 @@ class Transcoder:
                 data, encoding = data.removeprefix(mark), marked
                 break
         if encoding in _STREAMED:
+            self.encoding = encoding
             self._decoder = _codec(encoding).incrementaldecoder("replace")
         return data
 
 
+def other_encoding(declared: str | None) -> str:
+    """The encoding of the lines that are not valid UTF-8, as `line_decoder` reads them."""
+    return "windows-1252" if declared is None or declared in {"utf-8", *_STREAMED} else declared
+
+
 def line_decoder(declared: str | None) -> Callable[[bytes], str]:
     """A function that decodes one line; what nothing can be made of is U+FFFD."""
-    if declared is None or declared in {"utf-8", "windows-1252", *_STREAMED}:
+    other = other_encoding(declared)
+    if other == "windows-1252":
         return _as_windows_1252
-    codec = _codec(declared)
+    codec = _codec(other)
 
     def decode(line: bytes) -> str:
         return str(codec.decode(line, "replace")[0])

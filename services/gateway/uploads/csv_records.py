@@ -45,9 +45,19 @@ class CsvReader:
         self._open_cell: list[str] = []  # the lines of the one that has not
         self._credit = _FIRST_CREDIT
 
+    @property
+    def layout(self) -> Layout | None:
+        """How the file is laid out, as soon as that is known."""
+        return self._layout
+
     def feed(self, data: bytes) -> Iterator[ReadRecord]:
         """The records that are complete with `data`; none before enough is seen to know the columns."""
         return self._records(self._lines.feed(data))
+
+    def pause(self) -> Iterator[ReadRecord]:
+        """The rows that have ended, with the columns told by what came so far."""
+        if self._layout is None:
+            yield from self._begin()
 
     def finish(self) -> Iterator[ReadRecord]:
         """The rest of them."""

@@ -36,6 +36,9 @@ class Reader(Protocol):
     def feed(self, data: bytes) -> Iterator[ReadRecord]:
         """The records that are complete with `data`; to be exhausted before the next call."""
 
+    def pause(self) -> Iterator[ReadRecord]:
+        """The rest of what is complete so far, when a part is all that is to be looked at; nothing comes after it."""
+
     def finish(self) -> Iterator[ReadRecord]:
         """The rest of them, when the body has ended."""
 
@@ -57,7 +60,12 @@ def reader(kind: Kind, defaults: Defaults, *, charset: str | None = None, file: 
     Raises:
         Problem: `unsupported_media_type`: nobody knows that charset.
     """
-    return _READERS[kind](Lines(charset), Judge(defaults, file))
+    return reader_of(kind, Lines(charset), defaults, file=file)
+
+
+def reader_of(kind: Kind, lines: Lines, defaults: Defaults, *, file: str | None = None) -> Reader:
+    """As `reader`, of lines that somebody else looks at too."""
+    return _READERS[kind](lines, Judge(defaults, file))
 
 
 def kind_of_type(media_type: str) -> Kind | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -34,6 +34,7 @@ class Layout:
         words: column of the words, if there is one.
         label: column of the label, if there is one.
         lines: how many of the first lines are no records.
+        names: of its columns, as the header has them.
     """
 
     delimiter: str | None
@@ -42,6 +43,7 @@ class Layout:
     words: int | None = None
     label: int | None = None
     lines: int = 0
+    names: tuple[str, ...] = field(default=(), compare=False)
 
 
 def layout_of(sample: Sequence[str]) -> Layout:
@@ -88,9 +90,10 @@ def _header(sample: Sequence[str], start: int, sep: str | None) -> Layout | None
 
 def _named(cells: Sequence[str], delimiter: str, lines: int) -> Layout | None:
     """The layout that a header gives; None where these are no names of columns."""
-    names = [cell.strip(" \t\r\n\ufeff").casefold() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
+    shown = [cell.strip(" \t\r\n\ufeff") for cell in cells]
+    while shown and not shown[-1]:
+        shown.pop()
+    names = [name.casefold() for name in shown]
     places = {name: names.index(name) for name in _NAMES if name in names}
     if not places or any("://" in name for name in names):
         return None
@@ -106,6 +109,7 @@ def _named(cells: Sequence[str], delimiter: str, lines: int) -> Layout | None:
         words=places.get("words"),
         label=places.get("label"),
         lines=lines,
+        names=tuple(shown),
     )
 
 

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from services.gateway.uploads.charsets import Transcoder, encoding_of, line_decoder
+from services.gateway.uploads.charsets import Transcoder, encoding_of, line_decoder, other_encoding
 from services.gateway.uploads.records import MAX_RECORD_BYTES, SHOWN_CHARS, beginning
 
 _BLOCK_BYTES: Final = 64 * 2**10
@@ -52,10 +52,19 @@ class Lines:
         declared = encoding_of(charset) if charset else None
         self._transcoder = Transcoder(declared)
         self._decode_other = line_decoder(declared)
+        self._other = other_encoding(declared)
+        self._has_others = False
         self._number = 0
         self._open: list[bytes] = []  # pieces of the line that has not ended yet
         self._open_bytes = 0
         self._after_cr = False
+
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """Those that the lines so far were read in (WHATWG's names, in lower case)."""
+        if self._transcoder.encoding is not None:
+            return (self._transcoder.encoding,)
+        return ("utf-8", self._other) if self._has_others else ("utf-8",)
 
     def feed(self, data: bytes) -> Iterator[Line]:
         """The lines that end in `data`."""
@@ -110,6 +119,7 @@ class Lines:
         try:
             return raw.decode()
         except UnicodeDecodeError:
+            self._has_others = True
             return self._decode_other(raw)
 
     def _decode_cut(self, raw: bytes) -> str:

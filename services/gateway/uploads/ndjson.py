@@ -22,6 +22,10 @@ class NdjsonReader:
         """The records that are complete with `data`."""
         return self._records(self._lines.feed(data))
 
+    def pause(self) -> Iterator[ReadRecord]:
+        """Nothing more: a line that has not ended is not known."""
+        return iter(())
+
     def finish(self) -> Iterator[ReadRecord]:
         """The rest of them."""
         return self._records(self._lines.finish())
