@@ -258,6 +258,7 @@ async def test_an_upload_under_way_and_one_that_broke_off(door: Stack) -> None:
     assert "data-events" in page
     assert "export?" not in page
     broken = await batch(door, status="cancelled", reason=f"The upload broke off: {EVIL}.")
+    assert "Upload it again" in _text(await _page(door, f"/batches/{broken}"))
     for path in (f"/batches/{broken}", "/batches"):
         page = await _page(door, path)
         assert EVIL not in page
@@ -317,7 +318,12 @@ async def test_failed_lines_are_retried(stack: Stack) -> None:
 
 async def test_buttons_on_pages_of_other_sites_do_nothing(door: Stack) -> None:
     place = f"/batches/{await batch(door, [Line('example.org', 'queued')], status='running')}"
-    paths = ["/batches", "/checks/retry", *(f"{place}/{what}" for what in ("pause", "cancel", "retry", "delete"))]
+    paths = [
+        "/batches",
+        "/batches/preview",
+        "/checks/retry",
+        *(f"{place}/{what}" for what in ("pause", "cancel", "retry", "delete")),
+    ]
     for path in paths:
         async with door.http.post(path, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
             assert answer.status == 403
@@ -382,6 +388,45 @@ async def test_all_of_a_list_of_failures_begin_anew(stack: Stack) -> None:
 
     await eventually(begun, what="both begin anew")
     assert (await stack.get(f"{BATCHES}/{other}"))["failed"] == 1
+
+
+async def test_what_failed_for_one_reason_begins_anew_from_the_page_of_the_batch(stack: Stack) -> None:
+    batch_id = await batch(stack, [Line("example.org/1", "failed"), Line("example.org/2", "failed"), Line("x")])
+    await stack.execute("INSERT INTO batch_errors VALUES ($1, 'timeout', 1)", UUID(batch_id))
+    page = await _page(stack, f"/batches/{batch_id}")
+    form = page.partition('action="/checks/retry"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
+    assert fields == {"batch_id": batch_id, "status": "failed", "from": "batch"}
+    buttons = re.findall(r'<button [^>]*name="error" value="([^"]+)" aria-label="([^"]+)"', form)
+    assert sorted(buttons) == [
+        ("dns_not_found", "Retry 2 lines: dns_not_found"),
+        ("timeout", "Retry 1 line: timeout"),
+    ]
+    place = await _post(stack, "/checks/retry", **fields, error="dns_not_found")
+    assert place in {f"/batches/{batch_id}?retried={told}" for told in ("2", "more")}
+    shown = await _page(stack, place)
+    assert "2 checks begin anew." in _text(shown) or "They begin anew, by and by." in _text(shown)
+
+    async def begun() -> bool:
+        return bool((await stack.get(f"{BATCHES}/{batch_id}"))["queued"] == 2)
+
+    await eventually(begun, what="both begin anew")
+    assert "retried" not in re.findall(r'<a href="([^"]+)"', shown)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [({"from": "//evil.example"}, 422), ({"from": "batch", "batch_id": "//evil.example"}, 422)],
+    ids=["elsewhere", "no id"],
+)
+async def test_a_form_leads_nowhere_else(door: Stack, more: dict[str, str], status: int) -> None:
+    fields = {"status": "failed"} | more
+    async with door.http.post("/checks/retry", data=fields, headers=BROWSER, allow_redirects=False) as answer:
+        assert (answer.status, answer.content_type) == (status, "text/html")
+
+
+async def test_without_a_batch_the_form_leads_to_the_list(stack: Stack) -> None:
+    assert (await _post(stack, "/checks/retry", **{"status": "failed", "from": "batch"})).startswith("/?status=failed&")
 
 
 async def test_what_can_not_be_retried_at_once(door: Stack) -> None:

@@ -184,9 +184,39 @@ async def test_the_buttons_of_a_check_work_without_a_script(stack: Stack) -> Non
             assert (answer.status, answer.content_type) == (404, "text/html")
 
 
+async def test_a_check_that_is_done_is_asked_for_again_as_a_new_one(stack: Stack) -> None:
+    await stack.fetchers_are_there()
+    asked = {
+        "url": "http://example.org/?q=%C3%BC",
+        "words": ["python", EVIL],
+        "scope": "source",
+        "whole_word": False,
+        "case_sensitive": True,
+        "label": "mine",
+    }
+    check = await stack.post(asked)
+    place = f"/checks/{check['id']}"
+    assert f"{place}/again" not in await _page(stack, place)
+    counted = Counted(counts={"python": 1, EVIL: 0}, total=1, rule_version=1, snippets={})
+    await stack.finished(check, counted=counted)
+    page = await _page(stack, place)
+    assert f'formaction="{place}/again"' in page
+    assert f"{place}/retry" not in page
+    async with stack.http.post(f"{place}/again", headers=BROWSER, allow_redirects=False) as answer:
+        assert answer.status == 303
+        again = answer.headers["Location"].removeprefix("/checks/")
+    assert again != check["id"]
+    fresh = await stack.get(f"{CHECKS}/{again}")
+    assert {name: fresh[name] for name in asked} == asked
+    assert fresh["status"] == "queued"
+    assert (await stack.get(f"{CHECKS}/{check['id']}"))["status"] == "done"
+    async with stack.http.post("/checks/01a1fef1-51c7-71fa-a09a-68f600000000/again", headers=BROWSER) as answer:
+        assert (answer.status, answer.content_type) == (404, "text/html")
+
+
 async def test_buttons_on_pages_of_other_sites_do_nothing(stack: Stack) -> None:
     check = await stack.post(url="example.org")
-    for what in ("cancel", "retry", "delete"):
+    for what in ("cancel", "retry", "again", "delete"):
         async with stack.http.post(f"/checks/{check['id']}/{what}", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
             assert answer.status == 403
     assert (await stack.get(f"{CHECKS}/{check['id']}"))["status"] == "queued"

@@ -126,3 +126,19 @@ def test_where_a_body_is_cut_makes_no_difference(parts: list[bytes], cuts: set[i
     places = [0, *sorted(cut for cut in cuts if cut < len(body)), len(body)]
     pieces = [body[start:end] for start, end in pairwise(places)]
     assert lines_of(*pieces, charset=charset) == lines_of(body, charset=charset)
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "encodings"),
+    [
+        (b"a\nb", None, ("utf-8",)),
+        ("ü\n".encode(), "iso-8859-2", ("utf-8",)),
+        (b"a\n\xfc\n", None, ("utf-8", "windows-1252")),
+        (b"a\n\xfc\n", "iso-8859-2", ("utf-8", "iso-8859-2")),
+        (b"\xff\xfea\0\n\0", None, ("utf-16le",)),
+    ],
+)
+def test_it_is_known_how_lines_were_read(body: bytes, charset: str | None, encodings: tuple[str, ...]) -> None:
+    lines = Lines(charset)
+    assert list(lines.feed(body))
+    assert lines.encodings == encodings
