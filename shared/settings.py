@@ -42,6 +42,10 @@ class Settings:
     tools: Path | None = _setting(None, "Folder of built programs; unset: `tools` in WORDWATCH_HOME")
     browser: Path | None = _setting(None, "`make test`: the Chromium for the tests in a browser; unset: looked for")
 
+    server: str | None = _setting(
+        None, "`wordwatch`, the program: the URL of the gateway that it asks; see docs/cli.md"
+    )
+
     port: int = _setting(8080, "The gateway's port", port=True)
     listen: str = _setting(
         "127.0.0.1",
@@ -255,6 +259,12 @@ def unknown(environ: Mapping[str, str]) -> list[str]:
 def from_environment() -> Settings:
     """The settings of this process."""
     return load(os.environ)
+
+
+def config_dir() -> Path:
+    """The folder of a person's own settings (XDG Base Directory Specification: a relative path there is ignored)."""
+    named = Path(os.environ.get("XDG_CONFIG_HOME", "")).expanduser()
+    return named if named.is_absolute() else Path("~/.config").expanduser()
 
 
 def unknown_here() -> list[str]:

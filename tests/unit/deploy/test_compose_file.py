@@ -22,9 +22,10 @@ THEIRS = ("nsqlookupd", "nsqd", "nsqadmin", "postgres")
 PASSWORD = "WORDWATCH_POSTGRES_PASSWORD"
 # Variables of the file itself, which no service reads.
 OF_THE_FILE = {PASSWORD, "WORDWATCH_IMAGE"}
-# Settings that have no place in a container: of `make run` and the tests, or with their counterpart in the file.
+# Settings that have no place in a container: of `make run`, the tests and `wordwatch`, or with their counterpart in the
+# file.
 NOT_IN_CONTAINERS = {
-    *("home", "tools", "browser", "port_offset", "fetchers", "nsqd"),
+    *("home", "tools", "browser", "server", "port_offset", "fetchers", "nsqd"),
     "msg_timeout_s",  # nsqd's flag has the default, and both must be the same
 }
 
