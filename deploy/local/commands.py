@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deploy.local import compose, demo, homes, records, tail
+from deploy.local import compose, demo, homes, launcher, records, tail
 from deploy.local.interrupts import Interrupts
 from deploy.local.stack import AlreadyRunning, Stack, StackError, end_leftovers, note
 from deploy.local.supervisor import State, Supervisor, SupervisorError
@@ -46,6 +46,7 @@ def _greet(stack: Stack, took_s: float) -> None:
     stack.say(f"  API       {stack.url}/docs")
     if compose.starts_nsq(stack.settings):
         stack.say(f"  queues    http://{compose.ADDRESS}:{stack.settings.nsqadmin_port}/ (nsqadmin)")
+    stack.say(f"  terminal  {Path(sys.executable).with_name(launcher.NAME)} --help")
     stack.say("Ctrl-C stops everything; from another terminal: make ps, make logs, make scale fetcher=4, make stop")
 
 

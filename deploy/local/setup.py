@@ -2,9 +2,9 @@
 
     python3 -m deploy.local.setup [--dev] [--bare] [--home DIR] [--tools DIR] -- ARGUMENTS FOR PYTHON
 
-Into the folder of tools go `venv/` (the packages of requirements/*.lock, by hash) and `bin/` (NSQ and the supervisor,
-built from deploy/*/go.sum). What is there and belongs to the present lock files is left alone, so a second start needs
-no network.
+Into the folder of tools go `venv/` (the packages of requirements/*.lock, by hash, and the program `wordwatch`) and
+`bin/` (NSQ and the supervisor, built from deploy/*/go.sum). What is there and belongs to the present lock files is left
+alone, so a second start needs no network.
 
 It uses the standard library alone, because nothing else is there yet.
 """
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deploy.local import homes
+from deploy.local import homes, launcher
 from deploy.local.interrupts import Interrupts
 from deploy.local.packages import Packages
 from deploy.local.programs import Programs
@@ -154,6 +154,8 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
         code = _set_up_for_a_person(home, tools, packages, programs, environ)
         if code:
             return code
+    if not options.bare:
+        launcher.write(packages.python, packages.python.with_name(launcher.NAME))
     if not options.arguments:
         return 0
     os.execve(python, [python, *options.arguments], environment(environ, {}, ()))  # noqa: S606 - the whole point
