@@ -1,9 +1,9 @@
 """The examples of a Markdown page: found, run as they stand, and what came back compared with what the page says.
 
 A page is its fenced blocks in order: `sh` runs anywhere, `shell` in the folder of the project (terminal.py), `python`
-in one session of the whole page, and `http` or `json` is the answer to the block before it. In an answer, `"…": "…"`
-stands for further members, and what differs from one time to the next (ids, times, durations) only has to be of the
-same kind.
+in one session of the whole page, and `http`, `json` or `text` is the answer to the block before it. In an answer,
+`"…": "…"` stands for further members, `…` in a text for anything, and what differs from one time to the next (ids,
+times, durations) only has to be of the same kind.
 """
 
 import contextlib
@@ -12,10 +12,13 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from deploy.local import launcher
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -23,6 +26,14 @@ _SAID = re.compile(r"^\s*print\(.*\)  # (.*)$", re.MULTILINE)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z")
 _MORE = "…"
+_GATEWAY_PORT = 8080
+# What a text has that differs from one time to the next.
+_CHANGING = (
+    _UUID,
+    re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"),
+    re.compile(r"\d+ ms\b"),
+    re.compile(r"\bfetcher-[\w.-]+"),
+)
 _FIGURES = frozenset({"checks", "due", "topics", "rate_per_s", "fetchers", "hosts", "timings_ms"})
 """Members whose values nobody can foretell, and those of what is in them."""
 
@@ -46,7 +57,7 @@ def blocks(page: str) -> list[Block]:
     found: list[Block] = []
     for match in _BLOCK.finditer(text):
         block = Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2], None)
-        if block.language in {"http", "json"}:
+        if block.language in {"http", "json", "text"}:
             assert found[-1].answer is None, f"{block}: a second answer"
             found[-1] = found[-1]._replace(answer=block)
         else:
@@ -97,6 +108,8 @@ class Session:
         """
         if block.language == "python":
             self._run_python(block)
+        elif re.search(r"^(.* \| )?wordwatch ", block.text, re.MULTILINE):
+            self._run_program(block)
         else:
             self._run_shell(block)
 
@@ -132,10 +145,45 @@ class Session:
         with contextlib.suppress(ValueError, TypeError, KeyError):
             self._id = json.loads(answer.body)["id"]
 
+    def _run_program(self, block: Block) -> None:
+        """Runs what uses the program `wordwatch`; the first id that it prints is `$ID` from then on."""
+        program = self._folder / launcher.NAME
+        launcher.write(Path(sys.executable), program)
+        port = self._ports[_GATEWAY_PORT]
+        environ = {
+            "PATH": f"{self._folder}:{os.environ['PATH']}",
+            "HOME": str(self._folder),
+            "ID": self._id,
+            "WORDWATCH_SERVER": f"localhost:{port}",
+            "WORDWATCH_PORT_OFFSET": str(port - _GATEWAY_PORT),
+        }
+        ran = subprocess.run(
+            ["sh", "-eu", "-c", self._here(block.text)],
+            cwd=self._folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        assert ran.returncode == 0, f"{block}: {ran.returncode}\n{ran.stdout}{ran.stderr}"
+        if block.answer is not None:
+            assert is_told(self._here(block.answer.text), ran.stdout), f"{block}:\n{ran.stdout}"
+        found = _UUID.search(ran.stdout)
+        self._id = found[0] if found else self._id
+
     def _here(self, text: str) -> str:
         for written, meant in self._ports.items():
+            # Not \b in front: the \n that printf is given ends with a letter.
             text = re.sub(rf"(?<![\d.])(localhost|127\.0\.0\.1):{written}\b", rf"\1:{meant}", text)
         return text
+
+
+def is_told(said: str, came: str) -> bool:
+    """Whether a text came as a page says it."""
+    for number, changing in enumerate(_CHANGING):
+        said, came = changing.sub(f"<{number}>", said), changing.sub(f"<{number}>", came)
+    return re.fullmatch(".*".join(map(re.escape, said.strip().split(_MORE))), came.strip(), re.DOTALL) is not None
 
 
 def compare(expected: Answer, came: Answer) -> Iterator[str]:

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from services.cli.app import app
 from services.gateway.openapi.operations import OPERATIONS
 from services.gateway.problems import PROBLEMS
 from shared import settings
-from tests.acceptance.examples import ROOT, Answer, Session, blocks, compare, parse
+from tests.acceptance.examples import ROOT, Answer, Session, blocks, compare, is_told, parse
 from tests.acceptance.stack import Stack, running
 
 pytestmark = pytest.mark.timeout(300)
 
 RUNS = (
     *(("README.md", "sh"), ("docs/api.md", "sh"), ("docs/api.md", "python")),
-    *(("docs/batches.md", "sh"), ("docs/scale.md", "sh")),
+    *(("docs/batches.md", "sh"), ("docs/scale.md", "sh"), ("docs/cli.md", "sh")),
 )
 LANGUAGES = ("sh", "python")
 
@@ -85,6 +86,22 @@ def test_the_table_of_problems_is_whole_and_right() -> None:
 def test_a_wrong_answer_is_noticed(said: object, came: object) -> None:
     assert list(compare(Answer(json.dumps(said)), Answer(json.dumps(came))))
     assert not list(compare(Answer(json.dumps(said)), Answer(json.dumps(said))))
+
+
+def test_each_command_has_an_example() -> None:
+    told = "".join(block.text for block in blocks("docs/cli.md") if block.language == "sh")
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        assert f"wordwatch {name}" in told, name
+
+
+def test_a_wrong_text_is_noticed() -> None:
+    id_, other = "01a1fef1-51c7-71fa-a09a-68f6349cca43", "01a20341-7142-762b-874f-b36800000000"
+    assert is_told(f"id {id_}\n…\nend\n", f"id {other}\n1\n2\nend\n")
+    assert is_told("took 3 ms at 2026-11-21 16:29:50Z", "took 17 ms at 2026-11-22 01:00:00Z")
+    for said, came in (("5  python", "6  python"), (id_, "none"), ("a\n…", "b\nc"), ("a", "a\nb")):
+        assert not is_told(said, came)
 
 
 def test_a_wrong_header_is_noticed() -> None:
