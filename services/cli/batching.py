@@ -94,6 +94,7 @@ async def _send(tool: Tool, upload: Upload, bar: Bar) -> dict[str, Any]:
     except ApiError as error:
         raise NotTaken(error.status, error.problem, error.retry_after_s) from None
     except asyncio.CancelledError:
+        bar.end()
         tool.output.say("The upload was broken off: nothing of it will be checked.")
         raise
     return found

@@ -45,6 +45,10 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Leaves it as it is, so that what is written next stands below it."""
         self._progress.stop()
 
     def show(self, what: str, done: float, total: float, figures: str) -> None:
@@ -96,6 +100,7 @@ async def follow(tool: Tool, batch: dict[str, Any], bar: Bar | None = None) -> d
                     raise
                 bar.say("no answer", "trying again")
     except (asyncio.CancelledError, Unreachable):
+        bar.end()
         tool.output.say(how_to_follow(batch["id"]))
         raise
 

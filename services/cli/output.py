@@ -59,8 +59,8 @@ class Output:
             self.show(*parts)
 
     def say(self, text: str) -> None:
-        """Writes a remark, on standard error."""
-        _write(self.err, [Text(render.clean(text))])
+        """Writes a remark, on standard error; it may have several lines."""
+        _write(self.err, [Text(render.clean(line)) for line in text.split("\n")])
 
     def problem(self, error: ApiError | Unreachable, page: str | None = None) -> None:
         """Tells what went wrong: as a document where documents were asked for, otherwise on standard error."""

@@ -220,7 +220,8 @@ def test_ctrl_c_ends_the_waiting_and_not_the_batch(program: Program, page: Calla
     code, shown = program.interrupted("batch", "slow.txt", "--wait", when=lambda shown: "0 of 1" in shown)
 
     assert code == 130
-    assert "The batch goes on" in shown
+    assert re.search(r"0 of 1.*\n.*The batch goes on\..* --wait\r?\n.*wordwatch cancel", shown, re.DOTALL)
+    assert shown.rindex("0 of 1") < shown.index("The batch goes on")
     assert "Traceback" not in shown
     (batch,) = documents(program.run("show", id_in(shown), "--json"))
     assert batch["status"] == "running"
