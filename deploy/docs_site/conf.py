@@ -1,6 +1,9 @@
 """Sphinx's configuration, read by it alone: its settings are the names of this module."""
 
 from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
 
 from shared.version import VERSION
 
@@ -50,3 +53,17 @@ html_theme_options = {
         "color-sidebar-link-text--top-level": "#a3a9b5",
     },
 }
+
+
+def _open_to_all(_app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Mends what would keep people out: headings of no level (WAI-ARIA 1.2, 5.3.3), and what only mice scroll."""
+    tree, body = context.get("furo_navigation_tree", ""), context.get("body", "")
+    context["furo_navigation_tree"] = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    for scrolls in ("<pre", '<div class="table-wrapper'):
+        body = body.replace(scrolls, f'{scrolls[:4]} tabindex="0"{scrolls[4:]}')
+    context["body"] = body
+
+
+def setup(app: Sphinx) -> None:
+    """What Sphinx calls when it has read this."""
+    app.connect("html-page-context", _open_to_all, priority=900)  # after the theme

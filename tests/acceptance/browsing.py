@@ -153,21 +153,22 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-async def look(page: Page, folder: Path, name: str) -> None:
+async def look(page: Page, folder: Path, name: str, *, most_bytes: int = MOST_BYTES) -> None:
     """Takes pictures of the whole page by day and by night.
 
     Nothing may be cut off at the side, be too faint to read, or keep people out, as far as axe-core finds that; and all
-    of the page together may weigh no more than `MOST_BYTES`.
+    of the page together may weigh no more than `most_bytes`.
     """
     await page.wait_for_load_state()  # what a form leads to is there before its styles are
     assert await page.evaluate(_TOO_WIDE) <= 0, f"{name}: wider than the window"
-    assert await page.evaluate(_WEIGHT) <= MOST_BYTES, f"{name}: too heavy"
+    assert await page.evaluate(_WEIGHT) <= most_bytes, f"{name}: too heavy"
     schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme in schemes:
         await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True, animations="disabled")
         assert await page.evaluate(_FAINT_TEXT) == [], f"{name}, {scheme}: too little contrast"
-        assert await barriers(page) == [], f"{name}, {scheme}"
+        found = await barriers(page)
+        assert found == [], f"{name}, {scheme}: {found}"
 
 
 async def barriers(page: Page) -> list[str]:

@@ -186,7 +186,7 @@ async def test_pages_fit_and_can_be_read_by_day_and_by_night(
     async with chromium() as browser, visit(browser, address, viewport=viewport) as page:
         for name in ("index", "start", "settings", "openapi", "api", "architecture", "operations", "decisions/index"):
             await page.goto(f"/{name}.html")
-            await look(page, tmp_path, name.replace("/", "-"))
+            await look(page, tmp_path, name.replace("/", "-"), most_bytes=1_000_000)
 
 
 async def test_the_search_finds_a_page(address: str) -> None:
