@@ -19,7 +19,8 @@ from services.gateway.middlewares import TRACE, read_form
 
 _DID: Final = "did"
 """In the URL of the list that is led to: what was done, to how many, and how many it could not be done to."""
-_WRITTEN: Final = re.compile(r"(retry|cancel|delete)-([0-9]{1,3})-([0-9]{1,3})")
+_CHANGES: Final = ("retry", "cancel", "delete")
+_WRITTEN: Final = re.compile(rf"({'|'.join(_CHANGES)})-([0-9]{{1,3}})-([0-9]{{1,3}})")
 _AT_ONCE: Final = 20
 
 
@@ -42,15 +43,12 @@ class Selecting:
     """The handler, and what it needs."""
 
     def __init__(self, commands: Commands) -> None:
-        self._changes: Mapping[str, Callable[..., Awaitable[None]]] = {
-            "retry": commands.retry,
-            "cancel": commands.cancel,
-            "delete": commands.delete,
-        }
+        each = (commands.retry, commands.cancel, commands.delete)
+        self._changes: Mapping[str, Callable[..., Awaitable[None]]] = dict(zip(_CHANGES, each, strict=True))
 
     def routes(self) -> list[web.RouteDef]:
         """Where it answers."""
-        return [web.post(f"/checks/selected/{{what:{'|'.join(self._changes)}}}", self.change)]
+        return [web.post(f"/checks/selected/{{what:{'|'.join(_CHANGES)}}}", self.change)]
 
     async def change(self, request: web.Request) -> web.Response:
         """Does what the path says to each selected check, and leads back to the list."""
