@@ -31,7 +31,12 @@ async def some_web() -> AsyncIterator[tuple[PageServer, asyncio.Event]]:
         await gate.wait()
         return answer(PAGE)
 
-    routes: dict[str, Route] = {"/about": answer(PAGE), "/gone": answer("gone", 410), "/slow": slow, "/odd": answer(PAGE, 403)}
+    routes: dict[str, Route] = {
+        "/about": answer(PAGE),
+        "/gone": answer("gone", 410),
+        "/slow": slow,
+        "/odd": answer(PAGE, 403),
+    }
     async with page_server(routes) as web:
         try:
             yield web, gate
