@@ -6,7 +6,7 @@ async with chromium() as browser, visit(browser, stack.url) as page:
 
 import os
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,13 +153,11 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-async def look(
-    page: Page, folder: Path, name: str, *, most_bytes: int = MOST_BYTES, barriers_of_others: Collection[str] = ()
-) -> None:
+async def look(page: Page, folder: Path, name: str, *, most_bytes: int = MOST_BYTES) -> None:
     """Takes pictures of the whole page by day and by night.
 
     Nothing may be cut off at the side, be too faint to read, or keep people out, as far as axe-core finds that; and all
-    of the page together may weigh no more than `most_bytes`. `barriers_of_others` are rules that a library breaks.
+    of the page together may weigh no more than `most_bytes`.
     """
     await page.wait_for_load_state()  # what a form leads to is there before its styles are
     assert await page.evaluate(_TOO_WIDE) <= 0, f"{name}: wider than the window"
@@ -169,17 +167,17 @@ async def look(
         await page.emulate_media(color_scheme=scheme)
         await page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=True, animations="disabled")
         assert await page.evaluate(_FAINT_TEXT) == [], f"{name}, {scheme}: too little contrast"
-        found = await barriers(page, barriers_of_others)
+        found = await barriers(page)
         assert found == [], f"{name}, {scheme}: {found}"
 
 
-async def barriers(page: Page, left_out: Collection[str] = ()) -> list[str]:
-    """What axe-core finds serious or critical, but for some rules; each with its place."""
+async def barriers(page: Page) -> list[str]:
+    """What axe-core finds serious or critical; each with its place."""
     found = (await Axe().run(page, options=_AXE)).response["violations"]
     return [
         f"{each['id']}: {node['target']} {node.get('failureSummary', '')}"
         for each in found
-        if each["impact"] in {"serious", "critical"} and each["id"] not in left_out
+        if each["impact"] in {"serious", "critical"}
         for node in each["nodes"]
     ]
 

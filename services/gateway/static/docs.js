@@ -23,6 +23,15 @@ function shorten(response) {
   response.description = response.description.replace(/^- `(\w+)`/gm, "- [`$1`](/docs/problems/$1)");
 }
 
+// Swagger UI puts a link into each button that unfolds an operation, lets mice alone scroll, and names no choice: those
+// who use keys or a screen reader get stuck there.
+function open() {
+  for (const link of place.querySelectorAll(".opblock-summary-control a[href]")) link.removeAttribute("href");
+  for (const one of place.querySelectorAll(".microlight:not([tabindex])")) one.tabIndex = 0;
+  for (const one of place.querySelectorAll("select:not([aria-label])")) one.setAttribute("aria-label", "One of these");
+}
+new MutationObserver(open).observe(place, { childList: true, subtree: true });
+
 const answer = await fetch(place.dataset.document, { headers: { Accept: "application/json" } });
 if (!answer.ok) throw new Error(`the OpenAPI document: HTTP ${answer.status}`);
 const { jsonSchemaDialect, ...spec } = await answer.json();
