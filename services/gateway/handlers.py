@@ -87,9 +87,15 @@ class Api:
             Problem: the cursor is none of this list's.
             StoreUnavailable: the database does not answer within `timeout_s`.
         """
-        name = asked.wanted.list_name()
+        name = asked.name()
         before = cursors.place_of(asked.cursor, belongs_to=name)
-        items, more = await self._store.checks(asked.wanted, limit=asked.limit, before=before, timeout_s=timeout_s)
+        items, more = await self._store.checks(
+            asked.wanted,
+            limit=asked.limit,
+            before=before,
+            oldest_first=asked.sort == "oldest",
+            timeout_s=timeout_s,
+        )
         following = cursors.encode(items[-1].id, belongs_to=name) if more else None
         return CheckList(items=items, next_cursor=following)
 
@@ -100,7 +106,7 @@ class Api:
             StoreUnavailable: the database does not answer.
         """
         wanted = asked.wanted
-        if asked.cursor is not None or wanted.status is not None or wanted.error is not None:
+        if asked.cursor is not None or asked.sort != "newest" or wanted.status is not None or wanted.error is not None:
             return []
         first = max(id_ for id_ in (wanted.from_id, first_at(since)) if id_ is not None)
         failed = msgspec.structs.replace(wanted, status="failed", from_id=first)

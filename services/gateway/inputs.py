@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -155,6 +155,10 @@ Cursor = Annotated[
 ]
 
 
+Sort = Literal["newest", "oldest"]
+SORTS: Final[tuple[Sort, ...]] = ("newest", "oldest")
+
+
 class FilterInput(msgspec.Struct, frozen=True, kw_only=True):
     """What a list of checks is narrowed down by; all that is given has to apply."""
 
@@ -173,6 +177,7 @@ class FilterInput(msgspec.Struct, frozen=True, kw_only=True):
 class ListInput(FilterInput, frozen=True, kw_only=True):
     """A page of the list of checks: its filters, and which part of it."""
 
+    sort: Annotated[Sort, Meta(description="In which order, by when they were asked for.")] = "newest"
     limit: Limit = DEFAULT_LIMIT
     cursor: Cursor | UnsetType = UNSET
 

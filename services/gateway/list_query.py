@@ -44,6 +44,7 @@ class Conditions:
         urls: of the URL; one of them has to hold, and of no check two do.
         lists: the lists that the unordered conditions mean, with what is asked for.
         above, below: of the id, which `{key}` stands for; or "".
+        way: of the order.
     """
 
     exact: Sequence[tuple[str, str]]
@@ -52,37 +53,43 @@ class Conditions:
     lists: tuple[Lists, str] | None
     above: str
     below: str
+    way: str
 
 
-def list_query(wanted: CheckFilter, *, most: int, before: UUID | None) -> tuple[str, list[Any]]:
-    """The statement for the newest checks that the filter lets through, and its arguments.
+def list_query(
+    wanted: CheckFilter, *, most: int, before: UUID | None, oldest_first: bool = False
+) -> tuple[str, list[Any]]:
+    """The statement for the newest checks that the filter lets through, or the oldest ones, and its arguments.
 
     Args:
         wanted: the filter.
         most: how many.
-        before: only those whose id is lower.
+        before: only those after this id in the order of the list.
+        oldest_first: that order.
     """
     arguments = Arguments([most])
-    conditions = _conditions(wanted, before, arguments)
+    conditions = _conditions(wanted, before, arguments, oldest_first=oldest_first)
     helpers, branches = [], []
     for number, source in enumerate(_sources(wanted)):
         helper, branch = _part(number, source, conditions)
         helpers.append(helper)
         branches.append(branch)
     found = list_sql.UNION.join(branches)
-    return list_sql.PAGE.format("".join(helpers), found, queries.ROWS, queries.BELONGING), arguments.values
+    sql = list_sql.PAGE.format("".join(helpers), found, queries.ROWS, queries.BELONGING, way=conditions.way)
+    return sql, arguments.values
 
 
 def _part(number: int, source: Source, asked: Conditions) -> tuple[str, str]:
     """What finds the ids of one source: what goes before, and what gives them."""
     keys = dict.fromkeys((source.key, "c.id"))  # each index that may be walked through has the bounds
     limits = [bound.format(key=key) for key in keys for bound in (asked.above, asked.below)]
-    exact, order = _narrowed(source, asked.exact)
+    exact, order = _narrowed(source, asked.exact, asked.way)
     pieces: dict[str, Any] = {
         "number": number,
         "tables": source.tables,
         "looked_through": source.looked_through,
         "order": order,
+        "way": asked.way,
         "ordered": _all([source.condition, *exact, *limits]),
         "filtered": _all([source.condition, *exact, *(limits if asked.above else ())]),
         "unordered": _all([*asked.unordered, _any(asked.urls)]),
@@ -104,13 +111,13 @@ def _part(number: int, source: Source, asked: Conditions) -> tuple[str, str]:
     return before + list_sql.SOME.format(**pieces), list_sql.NEWEST_OR_MORE.format(**pieces)
 
 
-def _narrowed(source: Source, exact: Sequence[tuple[str, str]]) -> tuple[list[str], str]:
+def _narrowed(source: Source, exact: Sequence[tuple[str, str]], way: str) -> tuple[list[str], str]:
     """Conditions, and the order that has an index where one of its own columns is all that narrows a source down."""
     table = source.key.partition(".")[0]
     if len(exact) == 1 and exact[0][0].startswith(f"{table}."):
         column, value = exact[0]
-        return [list_sql.AMONG.format(column, value)], list_sql.AMONG_BY_KEY.format(column, source.key)
-    return [list_sql.EQUAL.format(*each) for each in exact], list_sql.BY_KEY.format(source.key)
+        return [list_sql.AMONG.format(column, value)], list_sql.AMONG_BY_KEY.format(column, source.key, way=way)
+    return [list_sql.EQUAL.format(*each) for each in exact], list_sql.BY_KEY.format(source.key, way=way)
 
 
 def _all(conditions: Sequence[str]) -> str:
@@ -133,7 +140,7 @@ def _sources(wanted: CheckFilter) -> tuple[Source, ...]:
     return (list_sql.CHECKS,)
 
 
-def _conditions(wanted: CheckFilter, before: UUID | None, arguments: Arguments) -> Conditions:
+def _conditions(wanted: CheckFilter, before: UUID | None, arguments: Arguments, *, oldest_first: bool) -> Conditions:
     unordered: list[str] = []
     lists: tuple[Lists, str] | None = None
     if wanted.word is not None:
@@ -150,15 +157,22 @@ def _conditions(wanted: CheckFilter, before: UUID | None, arguments: Arguments) 
         )
         for prefix in wanted.url_prefixes
     ]
-    return Conditions(_exact(wanted, arguments), unordered, either, lists, *_bounds(wanted, before, arguments))
+    above, below = _bounds(wanted, before, arguments, oldest_first=oldest_first)
+    way = "ASC" if oldest_first else "DESC"
+    return Conditions(_exact(wanted, arguments), unordered, either, lists, above, below, way)
 
 
-def _bounds(wanted: CheckFilter, before: UUID | None, arguments: Arguments) -> tuple[str, str]:
+def _bounds(wanted: CheckFilter, before: UUID | None, arguments: Arguments, *, oldest_first: bool) -> tuple[str, str]:
+    """What ids have to be above and below; of the list from the oldest on, those above `before` are meant."""
+    after, before = (before, None) if oldest_first else (None, before)
     first, last = (
         (None, None) if wanted.batch_id is None else (wanted.batch_id, ids.check_of(wanted.batch_id, ids.MAX_SEQ))
     )
     lowest = max((id_ for id_ in (wanted.from_id, first) if id_ is not None), default=None)
-    above = "" if lowest is None else list_sql.FROM.format("{key}", arguments.place(lowest))
+    if after is not None and (lowest is None or after >= lowest):
+        above = list_sql.AFTER.format("{key}", arguments.place(after))
+    else:
+        above = "" if lowest is None else list_sql.FROM.format("{key}", arguments.place(lowest))
     highest = min((id_ for id_ in (wanted.below_id, before, last) if id_ is not None), default=None)
     below = "" if highest is None else list_sql.BELOW.format("{key}", arguments.place(highest))
     return above, below

@@ -62,16 +62,17 @@ BY_STATUS: Final[Mapping[Status, tuple[Source, ...]]] = {
 WITH_RESULT: Final[tuple[Status, ...]] = ("done", "failed")
 
 EQUAL: Final = "{} = {}"
-BY_KEY: Final = "{} DESC"
+BY_KEY: Final = "{} {way}"
 # With many rows of one host, and none of them new, the planner would look for them among all checks: it takes what it
 # knows nothing of to be spread evenly. An order by two columns, neither of which it knows to be constant, has only the
 # index of both.
 AMONG: Final = "{} = ANY (ARRAY[{}])"
-AMONG_BY_KEY: Final = "{} DESC, {} DESC"
+AMONG_BY_KEY: Final = "{} {way}, {} {way}"
 HOST_SUFFIX: Final = "reverse(c.host) LIKE {}"
 WORD: Final = "c.question = ANY (ARRAY(SELECT id FROM questions WHERE words @> ARRAY[{}::text]))"
 URL: Final = f"left(c.url, {INDEXED_URL_CHARS}) LIKE {{}} AND starts_with(c.url, {{}})"
 FROM: Final = "{} >= {}"
+AFTER: Final = "{} > {}"
 BELOW: Final = "{} < {}"
 
 
@@ -108,7 +109,7 @@ NEWEST: Final = """
 seen{number} AS MATERIALIZED (
     SELECT c.id, c.host, c.url, c.question FROM {tables} WHERE {ordered} ORDER BY {order}
     LIMIT {looked_through}),
-newest{number} AS MATERIALIZED (SELECT c.id FROM seen{number} c WHERE {unordered} ORDER BY c.id DESC LIMIT $1),
+newest{number} AS MATERIALIZED (SELECT c.id FROM seen{number} c WHERE {unordered} ORDER BY c.id {way} LIMIT $1),
 """
 # None of the following is looked at as long as the newest fill the page.
 WANTING: Final = """
@@ -139,10 +140,10 @@ NEWEST_OR_MORE: Final = f"""
  SELECT id FROM some{{number}} WHERE {{below}} AND (SELECT count(*) FROM some{{number}}) <= {LITTLE} UNION
  (SELECT c.id FROM {{tables}} WHERE {{ordered}} AND ({{unordered}}) IS TRUE
   AND (SELECT count(*) FROM some{{number}}) > {LITTLE} ORDER BY {{order}} LIMIT $1)
- ORDER BY id DESC LIMIT $1)
+ ORDER BY id {{way}} LIMIT $1)
 """
 UNION: Final = " UNION "
 PAGE: Final = """
-WITH RECURSIVE {} page AS MATERIALIZED (SELECT id FROM ({}) found ORDER BY id DESC LIMIT $1)
-{} FROM page JOIN checks c ON c.id = page.id {} ORDER BY c.id DESC
+WITH RECURSIVE {} page AS MATERIALIZED (SELECT id FROM ({}) found ORDER BY id {way} LIMIT $1)
+{} FROM page JOIN checks c ON c.id = page.id {} ORDER BY c.id {way}
 """

@@ -23,7 +23,7 @@ from services.gateway.commands import Commands, Refused
 from services.gateway.filters import CheckFilter
 from services.gateway.following import READ_BACK_TIMEOUT_S
 from services.gateway.handlers import Api
-from services.gateway.inputs import DEFAULT_WORDS, STATUSES
+from services.gateway.inputs import DEFAULT_WORDS, SORTS, STATUSES
 from services.gateway.middlewares import TRACE, problem_of, read_form
 from services.gateway.problems import Problem
 from services.gateway.progress import segments
@@ -46,7 +46,7 @@ SEEN_AT_ONCE: Final = 10
 """Unless it stands so far up anyway."""
 SHOWN_WORDS: Final = 3
 """Words whose counts stand in the list; the rest is a number of more."""
-LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "cursor"})
+LIST_PARAMETERS: Final = frozenset({*filters.NAMES, "sort", "cursor"})
 """What the list takes of its URL; others, such as those of mail programs, say nothing here."""
 _TOLD: Final = "retried"
 """In the URL of a list that the form which retries all of it leads to: how many have begun anew, or the next."""
@@ -171,6 +171,7 @@ class Pages:
             "path": request.path,
             **_places(request, query, page),
             "is_first": asked.cursor is None,
+            "sort": asked.sort,
             "is_live": page is not None and (asked.cursor is None or any(not check.is_final for check in page.items)),
             "wanted": dict(query),
             "did": did(request),
@@ -236,7 +237,7 @@ def _to_retry(wanted: CheckFilter, query: Sequence[tuple[str, str]]) -> list[tup
     """The filter as the form that retries all of it sends it; empty where the list has others than that is for."""
     if wanted.status not in RETRIED and (wanted.status is not None or wanted.error is None):
         return []
-    return [(name, value) for name, value in query if name != "cursor"]
+    return [(name, value) for name, value in query if name in filters.NAMES]
 
 
 def retried_of(request: web.Request) -> int | str | None:
@@ -250,14 +251,16 @@ def _places(request: web.Request, query: Sequence[tuple[str, str]], page: CheckL
     filter_ = {name: value for name, value in query if name != "cursor"}
     here = request.rel_url.with_query(filter_)
     others = {name: value for name, value in filter_.items() if name != "status"}
+    narrowed = {name: value for name, value in others.items() if name != "sort"}
     return {
         "failed_place": str(here.with_query(others | {"status": "failed"})),
         "exports": [
             (format_.upper(), str(URL.build(path="/checks/export", query=filter_ | {"format": format_})))
             for format_ in EXPORT_FORMATS
         ],
-        "narrowed": others.items(),
-        "is_narrowed": bool(filter_),
+        "narrowed": narrowed.items(),
+        "is_narrowed": bool(narrowed) or "status" in filter_,
+        "sorts": [(sort, str(here.with_query(filter_ | {"sort": sort}))) for sort in SORTS],
         "newest": str(here),
         "older": None if page is None or page.next_cursor is None else str(here.update_query(cursor=page.next_cursor)),
         "views": [

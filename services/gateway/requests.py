@@ -17,10 +17,12 @@ from services.gateway.inputs import (
     MAX_AHEAD_DAYS,
     MAX_WORDS_BYTES,
     SCOPES,
+    SORTS,
     CheckInput,
     LabelText,
     Limit,
     ListInput,
+    Sort,
     Word,
     Words,
     limit_of,
@@ -184,6 +186,11 @@ class ListRequest(msgspec.Struct, frozen=True, kw_only=True):
     wanted: CheckFilter
     limit: int
     cursor: str | None
+    sort: Sort = "newest"
+
+    def name(self) -> str:
+        """Names the list, however it was asked for: what cursors belong to."""
+        return self.wanted.list_name() + ("" if self.sort == "newest" else f"&{self.sort}")
 
 
 def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
@@ -196,9 +203,10 @@ def list_request(query: Iterable[tuple[str, str]]) -> ListRequest:
     wanted = filters.read_filter(fields)
     limit = fields.read("limit", whole_number(Limit), DEFAULT_LIMIT)
     cursor = fields.read("cursor", str, None)
+    sort = fields.read("sort", one_of(SORTS), SORTS[0])
     fields.refuse_unknown(ListInput.__struct_fields__, what="query parameter")
     fields.check()
-    return ListRequest(wanted=wanted, limit=limit, cursor=cursor)
+    return ListRequest(wanted=wanted, limit=limit, cursor=cursor, sort=sort)
 
 
 def no_parameters(query: Iterable[tuple[str, str]]) -> None:

@@ -101,9 +101,15 @@ class Store:
         return None if row is None else check_view(row)
 
     async def checks(
-        self, wanted: CheckFilter, *, limit: int, before: UUID | None, timeout_s: float = READ_TIMEOUT_S
+        self,
+        wanted: CheckFilter,
+        *,
+        limit: int,
+        before: UUID | None,
+        oldest_first: bool = False,
+        timeout_s: float = READ_TIMEOUT_S,
     ) -> tuple[list[CheckView], bool]:
-        """The newest checks that the filter lets through, or the newest of those before the check `before`.
+        """The first checks of the list that the filter lets through, or the first of those after the check `before`.
 
         Returns:
             At most `limit` checks, fewer when they are very large, and whether there are more.
@@ -111,7 +117,7 @@ class Store:
         Raises:
             StoreUnavailable: see there.
         """
-        query, arguments = list_query(wanted, most=limit + 1, before=before)
+        query, arguments = list_query(wanted, most=limit + 1, before=before, oldest_first=oldest_first)
         found: list[CheckView] = []
         size = 0
         async with self.connection(timeout_s) as connection, connection.transaction(readonly=True):

@@ -35,13 +35,14 @@ class TakingAlong:
         return [web.get("/checks/export", self.export)]
 
     async def export(self, request: web.Request) -> web.StreamResponse:
-        """Sends all checks of the list, newest first, as fast as they are taken.
+        """Sends all checks of the list in its order, as fast as they are taken.
 
-        What is added meanwhile is not among them. A file that breaks off does not end as HTTP wants it to.
+        What is added meanwhile is not among them, unless the newest come last. A file that
+        breaks off does not end as HTTP wants it to.
         """
         format_ = _format_of(request)
         asked = list_request(list_parameters(request.query.items()))
-        parts = self._parts(asked.wanted)
+        parts = self._parts(asked.wanted, oldest_first=asked.sort == "oldest")
         response = web.StreamResponse(
             headers={
                 hdrs.CONTENT_TYPE: f"{media_type(format_)}; charset=utf-8",
@@ -64,10 +65,10 @@ class TakingAlong:
         await response.write_eof()
         return response
 
-    async def _parts(self, wanted: CheckFilter) -> AsyncIterator[Sequence[CheckView]]:
+    async def _parts(self, wanted: CheckFilter, *, oldest_first: bool) -> AsyncIterator[Sequence[CheckView]]:
         before, more = None, True
         while more:
-            checks, more = await self._store.checks(wanted, limit=_AT_A_TIME, before=before)
+            checks, more = await self._store.checks(wanted, limit=_AT_A_TIME, before=before, oldest_first=oldest_first)
             yield checks
             before = checks[-1].id if checks else None
 

@@ -207,3 +207,21 @@ async def _paged(
     assert len(seen) == len(set(seen))
     assert seen == sorted(seen, reverse=True)
     assert set(there) - deleted <= set(seen) <= set(there), json.dumps(changes)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"word": "python"}, {"host": "*.example"}, {"url_prefix": "a.example/"}])
+async def test_the_oldest_come_first_where_that_is_asked_for(door: Stack, wanted: dict[str, str]) -> None:
+    ids = [await rows.add(door, url=f"http://a.example/{n}", created_ms=rows.NEW_YEAR_MS + n) for n in range(7)]
+    await rows.add(door, url="http://b.other/", words=["other"], created_ms=rows.NEW_YEAR_MS + 3)
+    listed: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await door.get(CHECKS, params={**wanted, "sort": "oldest", "limit": 3, **cursor})
+        listed += [check["id"] for check in page["items"] if "a.example" in check["url"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert listed == ids
+    await door.get(CHECKS, params={**wanted, **cursor}, status=422)  # it is of another list
+    problem = await door.get(CHECKS, params={"sort": "best"}, status=422)
+    assert [error["pointer"] for error in problem["errors"]] == ["/sort"]

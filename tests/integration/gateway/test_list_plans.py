@@ -17,6 +17,8 @@ from tests.integration.gateway.rows import NEW_YEAR_MS
 
 ROWS = 150_000
 """One a millisecond; in `checks` and `results` about 6,750 pages of 8 KiB."""
+COMMON_BUT_NOT_OF_OLD = {"status": "done", "word": "python", "host": "*.many"}
+"""Of a thousand hosts, and none of the oldest twentieth: that is walked through."""
 MOST_BUFFERS = 5_000
 """For a page of 50, each row of which is looked up in two tables, after the newest were looked through: 2,000 of them,
 or 400 that are looked up each, which costs as much."""
@@ -33,22 +35,33 @@ async def loaded(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def _buffers(connection: asyncpg.Connection, query: dict[str, str], before: UUID | None) -> int:
+async def _buffers(
+    connection: asyncpg.Connection, query: dict[str, str], before: UUID | None, *, oldest_first: bool
+) -> int:
     """How many pages of tables and indices the list reads."""
-    sql, arguments = list_query(list_request(query.items()).wanted, most=51, before=before)
+    wanted = list_request(query.items()).wanted
+    sql, arguments = list_query(wanted, most=51, before=before, oldest_first=oldest_first)
     async with connection.transaction():
         await connection.execute(queries.PLAN_A_PAGE)
         plan: Any = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *arguments))
     return int(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
 
 
-async def test_a_page_is_read_through_an_index_whatever_the_filter(loaded: asyncpg.Connection) -> None:
+@pytest.mark.parametrize("oldest_first", [False, True], ids=["newest first", "oldest first"])
+async def test_a_page_is_read_through_an_index_whatever_the_filter(
+    loaded: asyncpg.Connection, *, oldest_first: bool
+) -> None:
     pages = await loaded.fetchval("SELECT sum(relpages) FROM pg_class WHERE relname IN ('checks', 'results')")
     assert pages > 1.3 * MOST_BUFFERS  # so that reading it all would be seen
     middle = UUID(int=(NEW_YEAR_MS + ROWS // 2) << 80)
     starts = (None, UUID(int=(NEW_YEAR_MS + 100) << 80), middle)
-    read = {(str(query), before): await _buffers(loaded, query, before) for query in FILTERS for before in starts}
-    assert {case: buffers for case, buffers in read.items() if buffers > MOST_BUFFERS} == {}
+    read = {
+        (str(query), before): await _buffers(loaded, query, before, oldest_first=oldest_first)
+        for query in FILTERS
+        for before in starts
+    }
+    walked_to = {str(COMMON_BUT_NOT_OF_OLD)} if oldest_first else set()
+    assert {each: read[each] for each in read if read[each] > MOST_BUFFERS and each[0] not in walked_to} == {}
 
 
 async def test_the_states_of_checks_are_in_no_index(database_url: str) -> None:

@@ -26,10 +26,10 @@ def _sql(wanted: CheckFilter) -> str:
     return list_query(wanted, most=51, before=None)[0]
 
 
-@given(st.sets(st.sampled_from(sorted(SET))), st.sampled_from([None, UUID(int=5), UUID(int=99)]))
-def test_every_argument_has_its_place(names: set[str], before: UUID | None) -> None:
+@given(st.sets(st.sampled_from(sorted(SET))), st.sampled_from([None, UUID(int=5), UUID(int=99)]), st.booleans())
+def test_every_argument_has_its_place(names: set[str], before: UUID | None, oldest_first: bool) -> None:
     wanted = CheckFilter(**{name: SET[name] for name in names})
-    sql, arguments = list_query(wanted, most=51, before=before)
+    sql, arguments = list_query(wanted, most=51, before=before, oldest_first=oldest_first)
     assert arguments[0] == 51
     assert all(f"${place}" in sql for place in range(1, len(arguments) + 1))
     assert f"${len(arguments) + 1}" not in sql
