@@ -162,6 +162,7 @@ SELECT command_id, outcome, check_id, batch_id, clock_timestamp()
 FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[]) AS o (command_id, outcome, check_id, batch_id)
 ORDER BY command_id
 ON CONFLICT (command_id) DO NOTHING
+RETURNING command_id
 """
 
 STORE_FETCHERS = """

@@ -145,7 +145,7 @@ class _Flush:
             return valid
         await self._fetch(sql.TAKE_KEYS, *rows.keys(first.values()))
         # Asked only now: who decided about one of them at this moment held the same key.
-        known = await self._known_outcomes(keyed)
+        known = await self._known_outcomes(command.id for command in keyed)
         # Who deleted the check of one of them held the key as well.
         gone = {row["check_id"] for row in await self._fetch(sql.WERE_DELETED, [c.check_id for c in keyed])}
         for command in keyed:
@@ -160,9 +160,11 @@ class _Flush:
         holders = {row["key"]: row for row in await self._fetch(sql.READ_KEYS, list(first))}
         return [command for command in valid if self._holds_key(command, holders)]
 
-    async def _known_outcomes(self, commands: Iterable[LoneCommand]) -> dict[UUID, CommandOutcome]:
+    async def _known_outcomes(self, commands: Iterable[UUID]) -> dict[UUID, CommandOutcome]:
         """What was decided before, of commands that come again."""
-        found = await self._fetch(sql.READ_OUTCOMES, [command.id for command in commands])
+        if not (ids := list(commands)):
+            return {}
+        found = await self._fetch(sql.READ_OUTCOMES, ids)
         return {
             row["command_id"]: CommandOutcome(
                 id=row["command_id"], outcome=row["outcome"], check_id=row["check_id"], batch_id=row["batch_id"]
@@ -212,7 +214,7 @@ class _Flush:
         ledger = Ledger({row["id"]: rows.state(row) for row in found})
         ledger.report(reports, leases, now, self._policy, self._jitter)
         if orders:  # asked only now: who applied one of them at this moment held the same rows
-            ledger.command(orders, await self._known_outcomes(orders), now)
+            ledger.command(orders, await self._known_outcomes(each.id for each in orders), now)
         return ledger
 
     async def _submit(self, wanted: Sequence[SubmitCheck], now: datetime) -> None:
@@ -244,10 +246,16 @@ class _Flush:
             self._done.deleted.extend(ledger.deleted)
         self._done.outcomes += ledger.outcomes
         if self._done.outcomes:
-            await self._fetch(sql.STORE_OUTCOMES, *rows.outcomes(self._done.outcomes))
+            self._done.outcomes = await self._stored(self._done.outcomes)
         requeued = [id_ for id_, change in changes if change.due_at is not None and self._about[id_].bulk]
         if moves or requeued:
             await bookkeeping.book(self._connection, tallies.tallies(moves), requeued, now)
+
+    async def _stored(self, outcomes: Sequence[CommandOutcome]) -> list[CommandOutcome]:
+        """Stores outcomes. Where there was no row to hold, somebody else may have decided before: that counts."""
+        stored = {row["command_id"] for row in await self._fetch(sql.STORE_OUTCOMES, *rows.outcomes(outcomes))}
+        known = await self._known_outcomes(each.id for each in outcomes if each.id not in stored)
+        return [known.get(each.id, each) for each in outcomes]
 
     async def _ends_to_go(self, ledger: Ledger) -> dict[UUID, End]:
         """What checks of batches came to that are not to be as they ended any more."""

@@ -30,6 +30,7 @@ from shared.messages import (
 from shared.settings import Settings
 from tests import factories
 from tests.integration.recorder.database import Database, config
+from tests.integration.servers import eventually
 
 
 def order(kind: type[CheckCommand], check_id: UUID, **fields: Any) -> CheckCommand:
@@ -380,3 +381,22 @@ async def test_rule_7_who_takes_keys_and_who_gives_some_back_never_wait_in_a_cir
     await asyncio.gather(*(flush(way, items, config(), lambda: 1.0) for way, items in zip(ways, sets, strict=True)))
     for other in others:
         await other.close()
+
+
+async def test_of_two_who_decide_at_once_both_announce_what_is_stored(db: Database) -> None:
+    command = order(CancelCheck, new_id())  # of a check that is not there yet, for the one of them
+    other = await connect.connect(db.url, role="wordwatch_recorder")
+    async with other.transaction():
+        await other.execute(
+            "INSERT INTO outcomes (command_id, outcome, check_id, created_at) VALUES ($1, 'applied', $2, now())",
+            command.id,
+            command.check_id,
+        )
+        deciding = asyncio.create_task(db.flush(command))
+        await eventually(lambda: _somebody_waits(other), what="the second one waits for the first")
+    assert outcomes(await deciding) == ["applied"]
+    await other.close()
+
+
+async def _somebody_waits(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
