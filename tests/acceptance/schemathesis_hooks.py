@@ -17,6 +17,7 @@ from services.gateway import headers, times
 from services.gateway.fields import Invalid
 from services.gateway.inputs import MAX_WORDS_BYTES
 from services.gateway.problems import Problem
+from services.gateway.uploads.options import split_words
 from shared import urls
 from shared.messages import Scope
 from shared.wording import is_empty_query
@@ -82,9 +83,20 @@ def filter_body(context: Any, body: Any) -> bool:
     """Leaves out what the document says in words only."""
     if not isinstance(body, dict) or not isinstance(words := body.get("words"), list):
         return True
-    words = [word for word in words if isinstance(word, str)]
-    scope: Scope = "source" if body.get("scope") == "source" else "text"
-    return not any(is_empty_query(word, scope) for word in words) and len("".join(words).encode()) <= MAX_WORDS_BYTES
+    return _are_words([word for word in words if isinstance(word, str)], body)
+
+
+@schemathesis.hook
+def filter_query(context: Any, query: Any) -> bool:
+    """The same of what stands in an address."""
+    words = query.get("words") if isinstance(query, dict) else None
+    return not isinstance(words, str) or _are_words(split_words(words), query)
+
+
+def _are_words(words: list[str], asked: dict[str, Any]) -> bool:
+    scope: Scope = "source" if asked.get("scope") == "source" else "text"
+    sized = len("".join(words).encode()) <= MAX_WORDS_BYTES
+    return bool(words) and sized and not any(is_empty_query(word, scope) for word in words)
 
 
 @schemathesis.hook

@@ -82,6 +82,7 @@ class UploadInput(msgspec.Struct, frozen=True, kw_only=True):
             str,
             Meta(
                 description="What to count, `;` between words; may be given more than once.",
+                pattern=r"[^;\s]",
                 examples=["python;open source"],
             ),
         ]
