@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
 from aiohttp import hdrs, web
 
 from services.gateway.problems import Problem
+
+T = TypeVar("T")
 
 API: Final = "/api/v1"
 CHECKS: Final = f"{API}/checks"
@@ -57,6 +59,51 @@ def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | N
     return web.Response(
         body=msgspec.json.encode(value), status=status, headers=headers, content_type="application/json"
     )
+
+
+async def send_file(
+    request: web.Request,
+    parts: AsyncIterator[Sequence[T]],
+    write: Callable[[Sequence[T]], bytes],
+    *,
+    head: bytes,
+    name: str,
+    media_type: str,
+) -> web.StreamResponse:
+    """Sends a file part by part, as fast as it is taken; what goes wrong before its first part can still be answered.
+
+    Once it has begun it can only be broken off: then it does not end as HTTP wants it to, so that nobody takes it for
+    the whole.
+
+    Args:
+        request: which asks for it.
+        parts: what is in it, some rows at a time.
+        write: makes of rows what stands in the file.
+        head: what stands before all of them.
+        name: of the file.
+        media_type: of its text, in UTF-8.
+    """
+    response = web.StreamResponse(
+        headers={
+            hdrs.CONTENT_TYPE: f"{media_type}; charset=utf-8",
+            hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"',
+        }
+    )
+    if request.method == hdrs.METH_HEAD:
+        return response
+    first: Sequence[T] = await anext(parts, ())
+    await response.prepare(request)
+    try:
+        await response.write(head + write(first))
+        async for rows in parts:
+            await response.write(write(rows))
+    except Exception:
+        # Whatever is answered now would stand in the middle of the file: only a broken connection tells.
+        if request.transport is not None:
+            request.transport.abort()
+        raise
+    await response.write_eof()
+    return response
 
 
 def next_page(request: web.Request, limit: int, cursor: str | None) -> dict[str, str]:

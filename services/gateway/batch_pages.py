@@ -19,7 +19,7 @@ from services.gateway.batches.reading import BatchReader, batch_id_of
 from services.gateway.batches.views import BatchList, BatchStatus, BatchView
 from services.gateway.commands import Refused
 from services.gateway.following import READ_BACK_TIMEOUT_S
-from services.gateway.middlewares import TRACE, problem_of
+from services.gateway.middlewares import TRACE, problem_of, require_form
 from services.gateway.pages import EMPTY_FORM, FormState, render, retried_of
 from services.gateway.problems import Problem
 from services.gateway.progress import COUNTED
@@ -75,7 +75,7 @@ class BatchPages:
 
     async def take_form(self, request: web.Request) -> web.Response:
         """Takes an upload and leads to its batch; what is wrong with it is shown beside the form."""
-        _require_form(request)
+        require_form(request, FORM_TYPE)
         values: dict[str, str] = {}
         try:
             async with self._uploads.form(request) as form:
@@ -93,7 +93,7 @@ class BatchPages:
         Raises:
             Problem: the form itself can't be read.
         """
-        _require_form(request)
+        require_form(request, FORM_TYPE)
         context: dict[str, Any] = {"seen": None, "problem": None, "messages": {}}
         async with read_form(request, max_bytes=MAX_BODY_BYTES, spool=io.BytesIO) as form:
             try:
@@ -160,11 +160,6 @@ class BatchPages:
         """Deletes the batch, and shows the list."""
         await self._commands.delete(batch_id_of(request), trace=request[TRACE])
         raise web.HTTPSeeOther(BATCHES)
-
-
-def _require_form(request: web.Request) -> None:
-    if request.content_type != FORM_TYPE:
-        raise Problem("unsupported_media_type", f"The form is sent as {FORM_TYPE}.")
 
 
 def _place(batch: BatchView) -> str:

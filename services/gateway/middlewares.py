@@ -269,9 +269,18 @@ async def read_form(request: web.Request) -> bytes:
     Raises:
         Problem: `unsupported_media_type`: it is none; or as `read_body`.
     """
-    if request.content_type != FORM_TYPE:
-        raise Problem("unsupported_media_type", f"The form is sent as {FORM_TYPE}.")
+    require_form(request, FORM_TYPE)
     return await read_body(request)
+
+
+def require_form(request: web.Request, content_type: str) -> None:
+    """Refuses a form that is encoded in another way.
+
+    Raises:
+        Problem: `unsupported_media_type`.
+    """
+    if request.content_type != content_type:
+        raise Problem("unsupported_media_type", f"The form is sent as {content_type}.")
 
 
 async def read_body(request: web.Request, *, timeout_s: float = 30.0) -> bytes:

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import msgspec
-from aiohttp import hdrs, web
+from aiohttp import web
 
+from services.gateway.answers import send_file
+from services.gateway.batches.asking import export_asked
 from services.gateway.batches.export import csv_records, media_type
-from services.gateway.batches.inputs import EXPORT_FORMATS, ExportFormat
-from services.gateway.fields import one_of
 from services.gateway.filters import CheckFilter
 from services.gateway.pages import list_parameters
-from services.gateway.requests import list_request, parameters
+from services.gateway.requests import list_request
 from services.gateway.store import Store
 from services.gateway.views import CheckView
 
@@ -35,35 +35,21 @@ class TakingAlong:
         return [web.get("/checks/export", self.export)]
 
     async def export(self, request: web.Request) -> web.StreamResponse:
-        """Sends all checks of the list in its order, as fast as they are taken.
+        """Sends all checks of the list in its order.
 
-        What is added meanwhile is not among them, unless the newest come last. A file that
-        breaks off does not end as HTTP wants it to.
+        What is added meanwhile is not among them, unless the newest come last.
         """
-        format_ = _format_of(request)
+        format_ = export_asked([("format", request.query["format"])] if "format" in request.query else [])
         asked = list_request(list_parameters(request.query.items()))
-        parts = self._parts(asked.wanted, oldest_first=asked.sort == "oldest")
-        response = web.StreamResponse(
-            headers={
-                hdrs.CONTENT_TYPE: f"{media_type(format_)}; charset=utf-8",
-                hdrs.CONTENT_DISPOSITION: f'attachment; filename="checks.{format_}"',
-            }
+        head, write = (csv_records([_COLUMNS]), _csv) if format_ == "csv" else (b"", _ndjson)
+        return await send_file(
+            request,
+            self._parts(asked.wanted, oldest_first=asked.sort == "oldest"),
+            write,
+            head=head,
+            name=f"checks.{format_}",
+            media_type=media_type(format_),
         )
-        if request.method == hdrs.METH_HEAD:
-            return response
-        first: Sequence[CheckView] = await anext(parts, ())
-        await response.prepare(request)
-        try:
-            await response.write(_head(format_) + _written(format_, first))
-            async for checks in parts:
-                await response.write(_written(format_, checks))
-        except Exception:
-            # Whatever is answered now would stand in the middle of the file: only a broken connection tells.
-            if request.transport is not None:
-                request.transport.abort()
-            raise
-        await response.write_eof()
-        return response
 
     async def _parts(self, wanted: CheckFilter, *, oldest_first: bool) -> AsyncIterator[Sequence[CheckView]]:
         before, more = None, True
@@ -73,21 +59,12 @@ class TakingAlong:
             before = checks[-1].id if checks else None
 
 
-def _format_of(request: web.Request) -> ExportFormat:
-    fields = parameters([("format", request.query.get("format", EXPORT_FORMATS[0]))])
-    format_ = fields.read("format", one_of(EXPORT_FORMATS), EXPORT_FORMATS[0])
-    fields.check()
-    return format_
+def _csv(checks: Sequence[CheckView]) -> bytes:
+    return csv_records(map(_cells, checks))
 
 
-def _head(format_: ExportFormat) -> bytes:
-    return csv_records([_COLUMNS]) if format_ == "csv" else b""
-
-
-def _written(format_: ExportFormat, checks: Sequence[CheckView]) -> bytes:
-    if format_ == "ndjson":
-        return b"".join(msgspec.json.encode(check) + b"\n" for check in checks)
-    return csv_records([_cells(check) for check in checks])
+def _ndjson(checks: Sequence[CheckView]) -> bytes:
+    return b"".join(msgspec.json.encode(check) + b"\n" for check in checks)
 
 
 def _cells(check: CheckView) -> list[Any]:
