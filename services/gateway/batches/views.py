@@ -117,30 +117,37 @@ class RetriedView(msgspec.Struct, frozen=True, kw_only=True):
 
 def batch_view(row: Row) -> BatchView:
     """Makes the view of a row of `queries.BATCH`, whose jsonb columns are text."""
-    counts = counts_of(row)
-    total = row["received"] if row["status"] == "receiving" else row["total"]
-    rate = rate_per_s_of(row)
     return BatchView(
-        id=row["id"],
-        label=row["label"],
-        status=row["status"],
         reason=row["reason"],
-        total=total,
-        percent=percent_of(counts, total, row["status"]),
-        rate_per_s=rate,
-        eta_s=eta_s_of(counts, rate),
         created_at=time_of(row["id"]),
         finished_at=row["finished_at"],
         errors_by_code=_decode_totals(row["errors_by_code"]),
         word_totals=_decode_totals(row["word_totals"]),
-        **counts,
+        **progress_of(row),
     )
+
+
+def progress_of(row: Row) -> dict[str, Any]:
+    """Which batch it is and how far it has come: fields of its view, by name."""
+    counts = _counts(row)
+    total = row["received"] if row["status"] == "receiving" else row["total"]
+    rate = _rate_per_s(row)
+    return {
+        "id": row["id"],
+        "label": row["label"],
+        "status": row["status"],
+        "total": total,
+        **counts,
+        "percent": _percent(counts, total, row["status"]),
+        "rate_per_s": rate,
+        "eta_s": None if rate is None else math.ceil((counts["queued"] + counts["running"]) / rate),
+    }
 
 
 _decode_totals: Final = msgspec.json.Decoder(dict[str, int]).decode
 
 
-def counts_of(row: Row) -> dict[str, int]:
+def _counts(row: Row) -> dict[str, int]:
     """Lines by state; while it is received the chunks tell, and nothing has begun."""
     names = ("queued", "running", "done", "failed", "cancelled", "duplicates", "invalid")
     if row["status"] != "receiving":
@@ -149,7 +156,7 @@ def counts_of(row: Row) -> dict[str, int]:
     return dict.fromkeys(names, 0) | {"queued": row["received"] - invalid, "invalid": invalid}
 
 
-def percent_of(counts: dict[str, int], total: int, status: BatchStatus) -> float:
+def _percent(counts: dict[str, int], total: int, status: BatchStatus) -> float:
     """Rounded down to a tenth, so that 100 is never said too early."""
     is_open = status == "receiving"
     if not total:
@@ -158,7 +165,7 @@ def percent_of(counts: dict[str, int], total: int, status: BatchStatus) -> float
     return (min(tenths, 999) if is_open else tenths) / 10
 
 
-def rate_per_s_of(row: Row) -> float | None:
+def _rate_per_s(row: Row) -> float | None:
     """Checks that end per second, of late: what ended lately decays to now; a young batch has had less time for it."""
     since, counted_at, now = row["running_since"], row["recent_at"], row["now"]
     if row["status"] != "running" or since is None or counted_at is None:
@@ -169,11 +176,6 @@ def rate_per_s_of(row: Row) -> float | None:
         return None
     rate = round(recent / (RATE_OVER_S * had), 3)
     return rate if rate >= _SLOWEST_PER_S else None
-
-
-def eta_s_of(counts: dict[str, int], rate_per_s: float | None) -> int | None:
-    """Seconds until nothing is open any more, at that rate."""
-    return None if rate_per_s is None else math.ceil((counts["queued"] + counts["running"]) / rate_per_s)
 
 
 def _elapsed_s(then: datetime, now: datetime) -> float:

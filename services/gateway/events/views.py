@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from services.gateway.batches.views import BatchStatus, counts_of, eta_s_of, percent_of, rate_per_s_of
+from services.gateway.batches.views import BatchStatus, progress_of
 from services.gateway.stats import Stats
 from services.gateway.views import Count, Row
 from shared.errors import error_of
@@ -73,16 +73,4 @@ def check_news(row: Row) -> CheckNews:
 
 def batch_news(row: Row) -> BatchNews:
     """Makes the news of a row of `queries.BATCHES`."""
-    counts = counts_of(row)
-    total = row["received"] if row["status"] == "receiving" else row["total"]
-    rate = rate_per_s_of(row)
-    return BatchNews(
-        id=row["id"],
-        label=row["label"],
-        status=row["status"],
-        total=total,
-        percent=percent_of(counts, total, row["status"]),
-        rate_per_s=rate,
-        eta_s=eta_s_of(counts, rate),
-        **counts,
-    )
+    return BatchNews(**progress_of(row))
