@@ -151,12 +151,13 @@ def _conditions(wanted: CheckFilter, before: UUID | None, arguments: Arguments, 
         ending = arguments.place(_begins_with(wanted.host.removeprefix(SUFFIX[:1])[::-1]))
         unordered.append(list_sql.HOST_SUFFIX.format(ending))
         lists = (list_sql.OF_HOSTS, ending)
+    beginnings = [arguments.place(prefix) for prefix in wanted.url_prefixes]
     either = [
-        list_sql.URL.format(
-            arguments.place(_begins_with(prefix[: list_sql.INDEXED_URL_CHARS])), arguments.place(prefix)
-        )
-        for prefix in wanted.url_prefixes
+        list_sql.URL.format(arguments.place(_begins_with(prefix[: list_sql.INDEXED_URL_CHARS])), place)
+        for prefix, place in zip(wanted.url_prefixes, beginnings, strict=True)
     ]
+    if lists is None and _may_have_more_hosts(wanted.url_prefixes):
+        lists = (list_sql.OF_ORIGINS, f"ARRAY[{', '.join(beginnings)}]::text[]")
     above, below = _bounds(wanted, before, arguments, oldest_first=oldest_first)
     way = "ASC" if oldest_first else "DESC"
     return Conditions(_exact(wanted, arguments), unordered, either, lists, above, below, way)
@@ -195,6 +196,12 @@ def _only_host(prefixes: Sequence[str]) -> str | None:
     origins = ["/".join(prefix.split("/", 3)[:3]) for prefix in prefixes if prefix.count("/") > 2]
     hosts = {urls.normalize(origin).host_key for origin in origins}
     return hosts.pop() if len(origins) == len(prefixes) and len(hosts) == 1 else None
+
+
+def _may_have_more_hosts(prefixes: Sequence[str]) -> bool:
+    """Whether URLs that begin with one of these can have several hosts, and the index tells which."""
+    longest = max(map(len, prefixes), default=list_sql.INDEXED_URL_CHARS)
+    return longest < list_sql.INDEXED_URL_CHARS and _only_host(prefixes) is None
 
 
 def _is_impossible(wanted: CheckFilter) -> bool:

@@ -99,6 +99,20 @@ OF_HOSTS: Final = Lists(
             ORDER BY reverse(c.host) USING ~<~ LIMIT 1), place + 1
     FROM keys{{number}} last WHERE last.key IS NOT NULL AND place <= {FEW}""",
 )
+# The same along the index of URLs, for each beginning that is meant: from one origin (scheme, host, port) to the next.
+# All URLs of one begin with it and a slash, after which comes the 0. Origins too long for the index give one host so
+# often that it is not taken for one of few.
+OF_ORIGINS: Final = Lists(
+    "c.host",
+    f"""
+    SELECT NULL::text AS key, 0 AS place, beginning AS since, beginning FROM unnest({{}}) AS beginning
+    UNION ALL
+    SELECT next.host, place + 1, left(substring(next.url FROM '^[a-z]+://[^/]*') || '0', {INDEXED_URL_CHARS}), beginning
+    FROM keys{{number}} last CROSS JOIN LATERAL (
+        SELECT c.host, c.url FROM checks c WHERE left(c.url, {INDEXED_URL_CHARS}) ~>=~ last.since
+        ORDER BY left(c.url, {INDEXED_URL_CHARS}) USING ~<~ LIMIT 1) next
+    WHERE starts_with(next.url, beginning) AND place <= {FEW}""",
+)
 OF_QUESTIONS: Final = Lists(
     "c.question", f"SELECT id AS key FROM questions WHERE words @> ARRAY[{{}}::text] LIMIT {FEW} + 1"
 )

@@ -58,6 +58,7 @@ FILTERS: list[dict[str, str]] = [
     {"status": "done", "http_status": "404"},
     {"status": "failed", "http_status": "200"},
     {"status": "done", "word": "python", "host": "*.many"},
+    {"status": "done", "url_prefix": "www.c"},
     {"word": "python", "host": "www.rare"},
     {"word": "python", "host": "www.none"},
     *({"status": status, "word": "none"} for status in ("done", "failed", "cancelled")),

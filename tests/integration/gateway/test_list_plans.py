@@ -64,6 +64,31 @@ async def test_a_page_is_read_through_an_index_whatever_the_filter(
     assert {each: read[each] for each in read if read[each] > MOST_BUFFERS and each[0] not in walked_to} == {}
 
 
+BEGINNINGS = ("www.", "www.o", "www.old", "http://www.old:", "https://w", "h", "none", f"http://{'long.' * 37}")
+
+
+async def test_a_page_by_the_beginning_of_a_url_has_all_that_begin_so(loaded: asyncpg.Connection) -> None:
+    """Only with `h` and `www.` the newest fill the page. Two hosts are the same in all that the index has of them."""
+    hosts = ("www.old", "www.old:8080", f"{'long.' * 40}a", f"{'long.' * 40}b")
+    urls = [(f"{scheme}://{host}/", host) for host in hosts for scheme in ("http", "https")]
+    await loaded.executemany(
+        "INSERT INTO checks (id, url, host, question, bulk, trace, status)"
+        " VALUES ($1, $2, $3, md5('old')::uuid, false, '', 'done')",
+        [(UUID(int=number), *each) for number, each in enumerate(urls)],
+    )
+    for before in (UUID(int=2**128 - 1), UUID(int=(NEW_YEAR_MS + ROWS // 20 + 5_000) << 80), UUID(int=5)):
+        for beginning in BEGINNINGS:
+            wanted = list_request([("url_prefix", beginning)]).wanted
+            sql, arguments = list_query(wanted, most=51, before=before)
+            found = await loaded.fetch(sql, *arguments)
+            plain = await loaded.fetch(
+                "SELECT id FROM checks WHERE url ^@ ANY ($1::text[]) AND id < $2 ORDER BY id DESC LIMIT 51",
+                wanted.url_prefixes,
+                before,
+            )
+            assert [row["id"] for row in found] == [row["id"] for row in plain], (beginning, before)
+
+
 async def test_the_states_of_checks_are_in_no_index(database_url: str) -> None:
     """What changes must not be: then an update of a check touches no index, and stays on its page."""
     changing = "status run first_attempt last_attempt attempts lost deaths next_attempt_at started_at finished_at"

@@ -52,7 +52,7 @@ def test_the_lower_of_two_bounds_counts() -> None:
 
 def test_characters_of_patterns_stand_for_themselves() -> None:
     _, arguments = list_query(CheckFilter(url_prefixes=("http://a/50%_\\",)), most=1, before=None)
-    assert arguments[1:3] == ["http://a/50\\%\\_\\\\%", "http://a/50%_\\"]
+    assert arguments[1:3] == ["http://a/50%_\\", "http://a/50\\%\\_\\\\%"]
     _, arguments = list_query(CheckFilter(host="*.a_b.org"), most=1, before=None)
     assert arguments == [1, "gro.b\\_a.%"]
 
@@ -72,3 +72,14 @@ def test_an_address_that_goes_beyond_its_host_is_looked_for_among_that_hosts() -
     ):
         _, arguments = list_query(CheckFilter(url_prefixes=prefixes), most=1, before=None)
         assert arguments[1 + 2 * len(prefixes) :] == ([] if host is None else [host])
+
+
+def test_hosts_are_told_by_the_beginning_of_an_address_only_where_there_may_be_several() -> None:
+    for prefixes, several in (
+        (("http://a",), True),
+        (("http://a/", "https://a.b"), True),
+        (("http://a/", "https://a/"), False),
+        ((f"http://{'a' * 199}",), False),  # beyond what the index has
+    ):
+        sql, _ = list_query(CheckFilter(url_prefixes=prefixes), most=1, before=None)
+        assert ("AS beginning" in sql) == several, prefixes
