@@ -24,6 +24,7 @@ from services.gateway.batches.retrying import Retrying
 from services.gateway.batches.store import BatchStore
 from services.gateway.changes import Changes
 from services.gateway.commands import Commands
+from services.gateway.dispatching import Dispatcher
 from services.gateway.docs_page import Docs
 from services.gateway.events.feed import MOST_FOLLOWERS, Feed
 from services.gateway.events.handlers import Events
@@ -95,7 +96,9 @@ async def run(service: Service) -> None:
         await stack.enter_async_context(_hints(service, nsq, waiting, feed))
 
         api = Api(store, stats)
-        sender = Sender(producer, waiting, settled=metrics.command)
+        dispatcher = Dispatcher(producer)
+        service.supervise(dispatcher.run(), "commands")
+        sender = Sender(dispatcher, waiting, settled=metrics.command)
         commands = Commands(sender, clock=utc_now, new_id=ids.new_id)
         batch_commands = BatchCommands(sender, clock=utc_now, new_id=ids.new_id)
         batch_store = BatchStore(store)

@@ -5,38 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final
 from uuid import UUID
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
-from services.gateway.waiting import Ticket, Waiting
-from shared import topics
+from services.gateway.dispatching import Dispatcher
+from services.gateway.waiting import Waiting
 from shared.messages import CancelBatch, CloseBatch, Command, CommandOutcome, FillBatch, SubmitCheck, encode
-from shared.nsq.errors import NsqError
 
 log = structlog.get_logger(__name__)
 
 GIVE_UP_S: Final = 5.0
-REPEAT_S: Final = 2.5
-_AFTER_ERROR_S: Final = 0.1
 _GO_ON: Final = (FillBatch, CloseBatch, CancelBatch)
 """Commands of uploads that were let in, and those that give something up."""
-
-
-class Receipt(Protocol):
-    """Where a message was taken."""
-
-    async def wait_lost(self) -> None:
-        """Waits until the connection ends that took it."""
-
-
-class Publisher(Protocol):
-    """What `shared.nsq.producer.Producer` does."""
-
-    async def publish(self, topic: str, body: bytes, *, timeout_s: float | None = None) -> Receipt:
-        """Publishes one message; raises NsqError."""
 
 
 Settled = Callable[[str, str | None, float], None]
@@ -60,26 +43,23 @@ class Sender:
     """Sends commands.
 
     Args:
-        publisher: takes them to the recorder.
+        dispatcher: takes them to the recorder.
         waiting: where to wait for what becomes of them.
         give_up_s: how long to wait for the outcome.
-        repeat_s: when to send a command a second time, if there is no outcome by then.
         settled: told the kind of each command, what became of it (None: nobody knows), and how long that took.
     """
 
     def __init__(
         self,
-        publisher: Publisher,
+        dispatcher: Dispatcher,
         waiting: Waiting,
         *,
         give_up_s: float = GIVE_UP_S,
-        repeat_s: float = REPEAT_S,
         settled: Settled = lambda _kind, _outcome, _took_s: None,
     ) -> None:
-        self._publisher = publisher
+        self._dispatcher = dispatcher
         self._waiting = waiting
         self._give_up_s = give_up_s
-        self._repeat_s = repeat_s
         self._settled = settled
 
     async def send(self, command: Command, *, give_up_s: float | None = None) -> CommandOutcome | None:
@@ -101,9 +81,10 @@ class Sender:
             self._waiting.interest(made, command.id, goes_on=isinstance(command, _GO_ON)) as ticket,
             bound_contextvars(command=str(command.id), **_names(check_id, batch_id)),
         ):
+            dispatch = self._dispatcher.send(encode(command))
             try:
                 async with asyncio.timeout(self._give_up_s if give_up_s is None else give_up_s):
-                    await self._see_through(encode(command), ticket)
+                    await ticket.settled()
                 outcome = "applied"
                 if ticket.outcome is not None:  # an Idempotency-Key may have led to another one
                     outcome, found = ticket.outcome.outcome, ticket.outcome
@@ -114,37 +95,9 @@ class Sender:
                 log.warning("no outcome in time", kind=kind)
                 raise NotCommitted(check_id, batch_id=batch_id) from None
             finally:
+                self._dispatcher.call_off(dispatch)
                 self._settled(kind, outcome, time.perf_counter() - began_s)
             return ticket.outcome
-
-    async def _see_through(self, body: bytes, ticket: Ticket) -> None:
-        """Sends the command until it is known what became of it; cancelled at the deadline."""
-        async with asyncio.TaskGroup() as group:
-            sending = group.create_task(self._send(body))
-            await ticket.settled()
-            sending.cancel()
-
-    async def _send(self, body: bytes) -> None:
-        """Publishes, and again whenever the connection drops that took it, and once after `repeat_s`."""
-        repeat_at: float | None = asyncio.get_running_loop().time() + self._repeat_s
-        while True:
-            receipt = await self._publish(body)
-            try:
-                async with asyncio.timeout_at(repeat_at):
-                    await receipt.wait_lost()
-            except TimeoutError:
-                repeat_at = None
-                log.info("command repeated: no outcome yet")
-            else:
-                log.info("command repeated: the connection that took it dropped")
-
-    async def _publish(self, body: bytes) -> Receipt:
-        while True:
-            try:
-                return await self._publisher.publish(topics.COMMANDS.name, body, timeout_s=self._give_up_s)
-            except NsqError as error:
-                log.warning("command not published", error=str(error))
-                await asyncio.sleep(_AFTER_ERROR_S)  # until the deadline of the whole
 
 
 def _names(check_id: UUID | None, batch_id: UUID | None) -> dict[str, str]:

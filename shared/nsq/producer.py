@@ -185,8 +185,22 @@ class Producer:
             OperationTimeout: No answer until the deadline. It may have been published.
             FrameError: nsqd refused it.
         """
-        self._check(body)
-        return await self._publish(topic, (body,), timeout_s)
+        return await self.publish_set(topic, (body,), timeout_s=timeout_s)
+
+    async def publish_set(self, topic: str, bodies: Sequence[bytes], *, timeout_s: float | None = None) -> Receipt:
+        """Publishes messages with one command; when it raises, any part of them may have been published.
+
+        Args:
+            topic: where to.
+            bodies: at least one; `split` tells how many go together.
+            timeout_s: see the class.
+
+        Raises:
+            NsqError: As `publish`.
+        """
+        for body in bodies:
+            self._check(body)
+        return await self._publish(topic, bodies, timeout_s)
 
     async def publish_many(self, topic: str, bodies: Sequence[bytes], *, timeout_s: float | None = None) -> None:
         """Publishes messages in sets of at most 100 and 1 MiB, one after the other.

@@ -1,11 +1,13 @@
 import asyncio
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from services.gateway.commands import Commands, Refused, Submitted
+from services.gateway.dispatching import Dispatcher
 from services.gateway.requests import check_request
 from services.gateway.sending import NotCommitted, Sender
 from services.gateway.waiting import Found, Waiting
@@ -43,18 +45,20 @@ class Publisher:
 
     def __init__(self, then: Callable[[int], None] = lambda count: None) -> None:
         self.sent: list[Command] = []
+        self.sets: list[int] = []
         self.counts: asyncio.Queue[int] = asyncio.Queue()
         self.connections: list[Connection] = []
         self.failing = 0
         self.then = then
 
-    async def publish(self, topic: str, body: bytes, *, timeout_s: float | None = None) -> Connection:
+    async def publish_set(self, topic: str, bodies: Sequence[bytes], *, timeout_s: float | None = None) -> Connection:
         assert topic == topics.COMMANDS.name
         assert timeout_s is not None
         if self.failing:
             self.failing -= 1
             raise NoConnection("none")
-        self.sent.append(decode_command(body))
+        self.sets.append(len(bodies))
+        self.sent += map(decode_command, bodies)
         self.connections.append(Connection())
         self.counts.put_nowait(len(self.sent))
         self.then(len(self.sent))
@@ -71,8 +75,10 @@ class Parts:
     def __init__(self, *, give_up_s: float = 5.0, repeat_s: float = 5.0) -> None:
         self.waiting = Waiting(_nothing, unavailable=ConnectionError)
         self.publisher = Publisher()
-        self._ids: Iterator[UUID] = iter((COMMAND, CHECK))
-        sender = Sender(self.publisher, self.waiting, give_up_s=give_up_s, repeat_s=repeat_s)
+        self._ids: Iterator[UUID] = (UUID(int=number) for number in itertools.count(1))
+        dispatcher = Dispatcher(self.publisher, repeat_s=repeat_s)
+        self.dispatching = asyncio.create_task(dispatcher.run())
+        sender = Sender(dispatcher, self.waiting, give_up_s=give_up_s)
         self.commands = Commands(sender, clock=lambda: NOW, new_id=lambda: next(self._ids))
 
     def commit_at(self, count: int, hint: Recorded | None = None) -> None:
@@ -170,7 +176,38 @@ async def test_what_the_caller_gives_up_leaves_nothing_behind() -> None:
     with pytest.raises(asyncio.CancelledError):
         await submitting
     assert len(parts.waiting) == 0
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await asyncio.sleep(0)  # in which what was called off ends
+    assert asyncio.all_tasks() == {asyncio.current_task(), parts.dispatching}
+
+
+async def test_commands_of_one_moment_go_together_and_are_repeated_as_far_as_they_are_wanted() -> None:
+    parts = Parts(give_up_s=1.0)
+    submitting = [asyncio.create_task(parts.submit()) for _ in range(150)]
+    assert await parts.publisher.counts.get() == 100
+    assert await parts.publisher.counts.get() == 150
+    assert parts.publisher.sets == [100, 50]
+    first, *others = (command for command in parts.publisher.sent if isinstance(command, SubmitCheck))
+    parts.waiting.hint(Recorded(checks=tuple(ChangedCheck(id=each.check_id, status="queued") for each in others)))
+    for done in submitting[1:]:
+        await done
+    for connection in parts.publisher.connections:
+        connection.lost.set()
+    assert await parts.publisher.counts.get() == 151
+    assert parts.publisher.sent[-1] == first
+    with pytest.raises(NotCommitted):
+        await submitting[0]
+
+
+async def test_what_is_called_off_before_it_was_sent_is_not_sent() -> None:
+    parts = Parts()
+    parts.commit_at(1, Recorded(checks=(ChangedCheck(id=UUID(int=4), status="queued"),)))
+    submitting = asyncio.create_task(parts.submit())
+    await asyncio.sleep(0)  # until it waits
+    submitting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await submitting
+    await parts.submit()
+    assert len(parts.publisher.sent) == 1
 
 
 @pytest.mark.parametrize(
