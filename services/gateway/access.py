@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -16,9 +17,12 @@ _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
 _AUTHORITY: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,255})(?::([0-9]{1,5}))?")
 _ABSOLUTE: Final = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _MAX_PORT: Final = 65535
+_NAMES_KEPT: Final = 256
+"""Nearly all requests are addressed to the same name."""
 _WILDCARDS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not listened on
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def split_host(authority: str) -> tuple[str, str] | None:
     """Splits `host[:port]` as a Host header has it (RFC 9110 §7.2); None when it is not of that form.
 
@@ -124,6 +128,7 @@ def _bracketed(name: str) -> str:
     return f"[{name}]" if name.count(":") > 1 and not name.startswith("[") else name
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def _is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 §6.3
         return True
