@@ -1,9 +1,9 @@
 """Pages a second end to end, and processor time of a page: two fetchers against Celery, two processes."""
 
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -41,7 +41,7 @@ class Peer:
         connection = await asyncpg.connect(self._database)
         before = await connection.fetchval("SELECT count(*) FROM peer_results")
         pids = [each.pid for each in self._programs]
-        cpu, began_s = cpu_s(pids), time.perf_counter()
+        cpu, began = cpu_s(pids), datetime.now(UTC)
         command = [str(environment.python()), "-m", "bench.peers.celery_send", str(file), "python", str(before)]
         async with running(*command, env=self._env, quiet=False) as sender:
             sent_cpu_s = float(await sender.line("CPU ", within_s=_WITHIN_S))
@@ -49,8 +49,9 @@ class Peer:
         async def written() -> bool:
             return bool(await connection.fetchval("SELECT count(*) FROM peer_results") >= before + pages)
 
-        await eventually(written, timeout_s=_WITHIN_S, what="all rows of the peer")
-        wall_s = time.perf_counter() - began_s
+        await eventually(written, timeout_s=_WITHIN_S, what="all rows of the peer", every_s=stack.LOOK_EVERY_S)
+        ended: datetime = await connection.fetchval("SELECT max(at) FROM peer_results")
+        wall_s = (ended - began).total_seconds()
         await connection.close()
         return Took(pages, wall_s, cpu_s(pids) - cpu + sent_cpu_s, 0.0)
 

@@ -16,7 +16,7 @@ from tests.integration.servers import free_port
 
 MAX_IN_FLIGHT = 67
 """Of which bulk may have 50."""
-SECONDS = 10
+SECONDS = 20
 DELAY_MS = 200
 HOSTS = 440
 NUMBERS = (1, 2, 4)

@@ -3,9 +3,10 @@
 import asyncio
 import json
 import os
+from datetime import datetime
 
 import ansq
-from sqlalchemy import create_engine
+from sqlalchemy import DateTime, create_engine, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 
@@ -22,6 +23,7 @@ class Result(Base):
     status: Mapped[int | None]
     count: Mapped[int | None]
     error: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
 async def main() -> None:

@@ -66,7 +66,9 @@ def free_port() -> int:
             return port
 
 
-async def eventually(condition: Callable[[], Any], *, timeout_s: float = 10.0, what: str = "") -> None:
+async def eventually(
+    condition: Callable[[], Any], *, timeout_s: float = 10.0, what: str = "", every_s: float = _LOOK_EVERY_S
+) -> None:
     """Waits until `condition`, a function without arguments, returns something true (or awaits to it).
 
     Raises:
@@ -80,7 +82,7 @@ async def eventually(condition: Callable[[], Any], *, timeout_s: float = 10.0, w
         if result:
             return
         assert time.monotonic() < deadline_s, f"not within {timeout_s} s: {what or condition}"
-        await asyncio.sleep(_LOOK_EVERY_S)
+        await asyncio.sleep(every_s)
 
 
 class _Server:
