@@ -7,9 +7,8 @@ one each by itself, and nobody waits for company.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
@@ -46,12 +45,12 @@ class Dispatch:
 
     Attributes:
         body: the command as JSON.
-        context: of the request, so that what is logged of it has its names.
+        names: by which the log calls it.
         together: those that it was sent with, once it was sent.
     """
 
     body: bytes
-    context: Context = field(default_factory=copy_context)
+    names: Mapping[str, str]
     together: _Together | None = None
 
 
@@ -64,7 +63,7 @@ class _Together:
 
     def tell(self, event: str) -> None:
         for each in self.wanted:
-            each.context.run(log.info, event)
+            log.info(event, **each.names)
 
 
 class Dispatcher:
@@ -83,9 +82,9 @@ class Dispatcher:
         self._next: dict[Dispatch, None] = {}
         self._filled = asyncio.Event()
 
-    def send(self, body: bytes) -> Dispatch:
+    def send(self, body: bytes, names: Mapping[str, str]) -> Dispatch:
         """Sends a command, and sees to it until it is called off."""
-        dispatch = Dispatch(body)
+        dispatch = Dispatch(body, names)
         self._next[dispatch] = None
         self._filled.set()
         return dispatch

@@ -295,9 +295,12 @@ async def read_body(request: web.Request, *, timeout_s: float = 30.0) -> bytes:
     if (request.content_length or 0) > max_bytes:
         raise codings.too_large(max_bytes)
     try:
-        with awaiting_body(request):
-            async with asyncio.timeout(timeout_s):
-                body = await request.read()
+        if request.content.is_eof():  # it came with its head, and nothing has to be awaited
+            body = await request.read()
+        else:
+            with awaiting_body(request):
+                async with asyncio.timeout(timeout_s):
+                    body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise codings.too_large(max_bytes) from None
     except TimeoutError:

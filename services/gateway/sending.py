@@ -9,7 +9,6 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from services.gateway.dispatching import Dispatcher
 from services.gateway.waiting import Waiting
@@ -77,11 +76,9 @@ class Sender:
         made = command.check_id if isinstance(command, SubmitCheck) else None
         kind, began_s, outcome = str(command.__struct_config__.tag), time.perf_counter(), None
         check_id, batch_id = getattr(command, "check_id", None), getattr(command, "batch_id", None)
-        with (
-            self._waiting.interest(made, command.id, goes_on=isinstance(command, _GO_ON)) as ticket,
-            bound_contextvars(command=str(command.id), **_names(check_id, batch_id)),
-        ):
-            dispatch = self._dispatcher.send(encode(command))
+        names = {"trace": command.trace, "command": str(command.id)}
+        with self._waiting.interest(made, command.id, goes_on=isinstance(command, _GO_ON)) as ticket:
+            dispatch = self._dispatcher.send(encode(command), names | _names(check_id, batch_id))
             try:
                 async with asyncio.timeout(self._give_up_s if give_up_s is None else give_up_s):
                     await ticket.settled()
@@ -90,9 +87,9 @@ class Sender:
                     outcome, found = ticket.outcome.outcome, ticket.outcome
                     check_id, batch_id = found.check_id or check_id, found.batch_id or batch_id
                 tell = log.debug if isinstance(command, FillBatch) else log.info
-                tell("command settled", kind=kind, outcome=outcome, **_names(check_id, batch_id))
+                tell("command settled", kind=kind, outcome=outcome, **names, **_names(check_id, batch_id))
             except TimeoutError:
-                log.warning("no outcome in time", kind=kind)
+                log.warning("no outcome in time", kind=kind, **dispatch.names)
                 raise NotCommitted(check_id, batch_id=batch_id) from None
             finally:
                 self._dispatcher.call_off(dispatch)
