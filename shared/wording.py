@@ -60,13 +60,20 @@ def rare_characters(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
 
 
-def tidy(text: str) -> str:
-    """Remove what takes no room and make each run of white space one space (steps 1 and 2)."""
-    rare = rare_characters(text)
+def tidy(text: str, *, is_collapsed: bool = False) -> str:
+    """Remove what takes no room and make each run of white space one space (steps 1 and 2).
+
+    Args:
+        text: what a person or a page says.
+        is_collapsed: whether no two spaces stand side by side in it, for certain: to look takes longer than all else.
+    """
+    rare, given = rare_characters(text), text
     if rare and _IGNORED_RUN.search(rare):
         text = _IGNORED_RUN.sub("", text)
     for space in {*"\t\n\v\f\r", *_WIDE_SPACE.findall(rare)}:
         text = text.replace(space, " ")
+    if is_collapsed and text is given:  # as it is when nothing was replaced
+        return text
     return _SPACE_RUN.sub(" ", text) if "  " in text else text
 
 
@@ -82,8 +89,8 @@ def merges(text: str, *, case_sensitive: bool) -> bool:
 
 def fold(text: str, *, case_sensitive: bool) -> str:
     """Bring tidied text to the form that is compared (step 3)."""
-    if text.isascii():  # bytes have the quicker lower()
-        return text if case_sensitive else text.encode("ascii").lower().decode("ascii")
+    if text.isascii():
+        return text if case_sensitive else text.casefold()
     if is_normalized("NFKC", text):
         return _fold_composed(text, case_sensitive=case_sensitive)
     pieces = map(_compose, _cut_mark_runs(text))

@@ -59,6 +59,7 @@ def test_tidy_text_has_nothing_left_to_tidy(text: str) -> None:
     tidied = tidy(text)
 
     assert tidied == tidy(tidied)
+    assert "  " in text or tidied == tidy(text, is_collapsed=True)
     assert tidied.strip(" ").split(" ") == "".join(
         c for c in text if c not in "\u00ad\u200b\ufeff"
     ).split() or not tidied.strip(" ")

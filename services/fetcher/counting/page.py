@@ -70,7 +70,9 @@ def count_page(
     decoded = decode(body, content_type, kind)
     page = _read(decoded.text, kind, question)
     parsed = clock()
-    haystack = Prepared(page.text, question.scope, case_sensitive=question.case_sensitive)
+    haystack = Prepared(
+        page.text, question.scope, case_sensitive=question.case_sensitive, is_collapsed=page.is_collapsed
+    )
     counts, first = _count(haystack, question)
     snippets = show(haystack, first)
     return PageCount(

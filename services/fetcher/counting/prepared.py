@@ -102,11 +102,12 @@ class Prepared:
         refusals: how many candidates have been refused so far.
     """
 
-    def __init__(self, written: str, scope: Scope, *, case_sensitive: bool) -> None:
+    def __init__(self, written: str, scope: Scope, *, case_sensitive: bool, is_collapsed: bool = False) -> None:
+        """Prepare it; `is_collapsed` as for `tidy`."""
         self.written = written
         self._fold: Callable[[str], str]
         if scope == "text":
-            self._tidied = tidy(written)
+            self._tidied = tidy(written, is_collapsed=is_collapsed)
             self._fold = partial(fold, case_sensitive=case_sensitive)
         else:
             self._tidied = written

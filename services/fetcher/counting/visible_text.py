@@ -41,10 +41,12 @@ class VisibleText:
     Attributes:
         text: its visible text; blocks are parted by `BOUNDARY`.
         title: its title on one line, cut at 500 characters; None if it has none.
+        is_collapsed: whether no two spaces stand side by side in the text, for certain.
     """
 
     text: str
     title: str | None
+    is_collapsed: bool = False
 
 
 def read_html(page: str | bytes) -> VisibleText:
@@ -61,7 +63,9 @@ def read_html(page: str | bytes) -> VisibleText:
     if root is None:
         return VisibleText("", None)
     title = root.css_first(_OWN_TITLE)
-    return VisibleText(_Reading(root).text(), one_line(title.text()) if title else None)
+    reading = _Reading(root)
+    text = reading.text()
+    return VisibleText(text, one_line(title.text()) if title else None, is_collapsed=not reading.keeps_white_space)
 
 
 def one_line(title: str) -> str | None:
@@ -82,6 +86,7 @@ class _Reading:
         self._asides: list[str] = []
         self._aside_starts: list[int] = []
         self._pre_depth = 0
+        self.keeps_white_space = False  # somewhere
         self._roles = HTML
         self._tables: list[Roles] = []
 
@@ -156,6 +161,7 @@ class _Reading:
             self._pre_depth -= 1
             if not self._pre_depth and not self._aside_starts:
                 self._finish(str)
+                self.keeps_white_space = True
             self._pieces.append(BOUNDARY)
         elif role is Role.ASIDE:
             start = self._aside_starts.pop()

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from services.fetcher.counting import Question, count_page
 from services.fetcher.counting.visible_text import read_html
+from shared.wording import tidy
 
 TAGS = (
     "p div b a ruby rt rp pre table tr td ul li svg text title desc foreignObject math mi annotation-xml template "
@@ -37,13 +38,22 @@ def test_any_bytes_can_be_read(body: bytes) -> None:
         assert "\0" not in (counted.title or "")
 
 
+@pytest.mark.parametrize(
+    "html", ["<p>fig  \n tree", "<pre>fig  tree</pre>", "<pre>fig\ttree", "<p>fig \v tree", "fig &nbsp; tree"]
+)
+def test_any_white_space_is_one_space_of_a_phrase(html: str) -> None:
+    assert total(html, "fig tree") == 1
+
+
 @settings(max_examples=500)
 @given(markup)
 def test_no_more_is_visible_than_a_parser_finds_and_no_markup(html: str) -> None:
-    visible = read_html(html).text
+    page = read_html(html)
+    visible = page.text
 
     assert visible.count("fig") <= html.count("fig")
     assert visible == read_html(html).text
+    assert tidy(visible, is_collapsed=page.is_collapsed) == tidy(visible)
 
 
 @settings(max_examples=300)
