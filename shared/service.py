@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 STOP_WITHIN_S = 28.0
 """The run contract says 30 s from SIGTERM to the end; past this the process gives up what it holds."""
-GARBAGE_AFTER = 5_000
-"""So many objects more than were freed, and Python looks through the youngest for garbage; by default 700."""
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
@@ -198,10 +196,9 @@ def main(name: str, work: Callable[[Service], Awaitable[None]], *, patience: Pat
     except settings.SettingError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return EXIT_BAD_SETTINGS
-    # What is loaded by now stays. To look through it again and again took a twentieth of a gateway's time.
+    # What is loaded by now stays. To look through it for garbage, again and again, took a 25th of a gateway's time.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE_AFTER)
     return uvloop.run(_start(name, config, work, patience))
 
 
