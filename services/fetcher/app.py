@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from services.fetcher import pace
+from services.fetcher import freed_memory, pace
 from services.fetcher.clock_guard import ClockGuard
 from services.fetcher.clock_watch import ClockWatch
 from services.fetcher.counting import UnsupportedType, count_page, kind_of
@@ -84,6 +84,7 @@ async def run(
         limits: Of a page that is read in a child.
         patience: With pages that are read in this process.
     """
+    freed_memory.keep()
     with _own_limits():
         await _Fetcher(service, count, utc_now, limits, patience).run()
 
