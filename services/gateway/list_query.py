@@ -79,6 +79,16 @@ def list_query(
     return sql, arguments.values
 
 
+def plan_settings(wanted: CheckFilter) -> str:
+    """What the planner has to be told for such a list, in the transaction that it is read in; "" for nothing."""
+    if wanted.is_empty:
+        return ""
+    asked = _conditions(wanted, None, Arguments(), oldest_first=False)
+    columns = [column for column, _ in asked.exact]
+    in_order = columns in (["r.error_code"], ["r.http_status"]) and not asked.unordered and not asked.urls
+    return queries.PLAN_A_PAGE + (queries.UNSORTED if in_order else "")
+
+
 def _part(number: int, source: Source, asked: Conditions) -> tuple[str, str]:
     """What finds the ids of one source: what goes before, and what gives them."""
     keys = dict.fromkeys((source.key, "c.id"))  # each index that may be walked through has the bounds

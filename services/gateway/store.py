@@ -13,7 +13,7 @@ import structlog
 
 from services.gateway import queries
 from services.gateway.filters import CheckFilter
-from services.gateway.list_query import list_query
+from services.gateway.list_query import list_query, plan_settings
 from services.gateway.views import AttemptView, CheckView, attempt_view, check_view
 from services.gateway.waiting import Found
 from shared.clock import MonotonicClock, monotonic_s
@@ -121,8 +121,8 @@ class Store:
         found: list[CheckView] = []
         size = 0
         async with self.connection(timeout_s) as connection, connection.transaction(readonly=True):
-            if not wanted.is_empty:
-                await connection.execute(queries.PLAN_A_PAGE)
+            if settings := plan_settings(wanted):
+                await connection.execute(settings)
             async for row in connection.cursor(query, *arguments, prefetch=_PREFETCH_ROWS):
                 if len(found) == limit or size > MAX_PAGE_BYTES:
                     return found, True

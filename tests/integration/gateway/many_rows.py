@@ -53,6 +53,7 @@ FILTERS: list[dict[str, str]] = [
     {"status": "done", "host": "www.rare"},
     {"status": "queued", "word": "h1"},
     {"status": "running", "host": "*.common"},
+    {"status": "running", "host": "www.common"},
     {"status": "cancelled", "label": "common"},
     {"status": "failed", "http_status": "404"},
     {"status": "done", "http_status": "404"},

@@ -8,8 +8,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.gateway import queries
-from services.gateway.list_query import list_query
+from services.gateway.list_query import list_query, plan_settings
 from services.gateway.requests import list_request
 from tests.integration.gateway import many_rows
 from tests.integration.gateway.many_rows import FILTERS
@@ -42,7 +41,8 @@ async def _buffers(
     wanted = list_request(query.items()).wanted
     sql, arguments = list_query(wanted, most=51, before=before, oldest_first=oldest_first)
     async with connection.transaction():
-        await connection.execute(queries.PLAN_A_PAGE)
+        if settings := plan_settings(wanted):
+            await connection.execute(settings)
         plan: Any = json.loads(await connection.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", *arguments))
     return int(plan[0]["Plan"]["Shared Hit Blocks"] + plan[0]["Plan"]["Shared Read Blocks"])
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.gateway.filters import CheckFilter
 from services.gateway.inputs import STATUSES
-from services.gateway.list_query import list_query
+from services.gateway.list_query import list_query, plan_settings
 
 LOW, HIGH = UUID(int=1), UUID(int=9)
 SET: dict[str, Any] = {
@@ -72,6 +72,21 @@ def test_an_address_that_goes_beyond_its_host_is_looked_for_among_that_hosts() -
     ):
         _, arguments = list_query(CheckFilter(url_prefixes=prefixes), most=1, before=None)
         assert arguments[1 + 2 * len(prefixes) :] == ([] if host is None else [host])
+
+
+def test_only_what_an_index_has_in_order_is_planned_without_sorting() -> None:
+    for wanted, unsorted in (
+        (CheckFilter(), None),
+        (CheckFilter(http_status=200), True),
+        (CheckFilter(http_status=200, status="failed"), True),
+        (CheckFilter(error="poison"), True),
+        (CheckFilter(http_status=200, host="a"), False),
+        (CheckFilter(error="poison", word="a"), False),
+        (CheckFilter(host="a", status="running"), False),
+        (CheckFilter(status="queued"), False),
+    ):
+        settings = plan_settings(wanted)
+        assert (("enable_sort" in settings) if settings else None) is unsorted, wanted
 
 
 def test_hosts_are_told_by_the_beginning_of_an_address_only_where_there_may_be_several() -> None:
