@@ -97,7 +97,7 @@ async def run(service: Service) -> None:
 
         api = Api(store, stats)
         dispatcher = Dispatcher(producer)
-        service.supervise(dispatcher.run(), "commands")
+        service.supervise(dispatcher.run(), "dispatcher")
         sender = Sender(dispatcher, waiting, settled=metrics.command)
         commands = Commands(sender, clock=utc_now, new_id=ids.new_id)
         batch_commands = BatchCommands(sender, clock=utc_now, new_id=ids.new_id)
