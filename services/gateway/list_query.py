@@ -83,9 +83,9 @@ def plan_settings(wanted: CheckFilter) -> str:
     """What the planner has to be told for such a list, in the transaction that it is read in; "" for nothing."""
     if wanted.is_empty:
         return ""
-    asked = _conditions(wanted, None, Arguments(), oldest_first=False)
-    columns = [column for column, _ in asked.exact]
-    in_order = columns in (["r.error_code"], ["r.http_status"]) and not asked.unordered and not asked.urls
+    by_result = (wanted.error is None) != (wanted.http_status is None)
+    others = (wanted.host, wanted.label, wanted.word, wanted.url_prefixes or None)
+    in_order = by_result and all(other is None for other in others)
     return queries.PLAN_A_PAGE + (queries.UNSORTED if in_order else "")
 
 
@@ -166,11 +166,13 @@ def _conditions(wanted: CheckFilter, before: UUID | None, arguments: Arguments, 
         list_sql.URL.format(arguments.place(_begins_with(prefix[: list_sql.INDEXED_URL_CHARS])), place)
         for prefix, place in zip(wanted.url_prefixes, beginnings, strict=True)
     ]
-    if lists is None and _may_have_more_hosts(wanted.url_prefixes):
+    only_host = _only_host(wanted.url_prefixes)
+    are_indexed = all(len(prefix) < list_sql.INDEXED_URL_CHARS for prefix in wanted.url_prefixes)
+    if lists is None and beginnings and only_host is None and are_indexed:
         lists = (list_sql.OF_ORIGINS, f"ARRAY[{', '.join(beginnings)}]::text[]")
     above, below = _bounds(wanted, before, arguments, oldest_first=oldest_first)
     way = "ASC" if oldest_first else "DESC"
-    return Conditions(_exact(wanted, arguments), unordered, either, lists, above, below, way)
+    return Conditions(_exact(wanted, only_host, arguments), unordered, either, lists, above, below, way)
 
 
 def _bounds(wanted: CheckFilter, before: UUID | None, arguments: Arguments, *, oldest_first: bool) -> tuple[str, str]:
@@ -189,11 +191,11 @@ def _bounds(wanted: CheckFilter, before: UUID | None, arguments: Arguments, *, o
     return above, below
 
 
-def _exact(wanted: CheckFilter, arguments: Arguments) -> list[tuple[str, str]]:
+def _exact(wanted: CheckFilter, only_host: str | None, arguments: Arguments) -> list[tuple[str, str]]:
     host = None if wanted.host is None or wanted.host.startswith(SUFFIX) else wanted.host
     values = (
         ("c.host", "text", host),
-        ("c.host", "text", _only_host(wanted.url_prefixes)),
+        ("c.host", "text", only_host),
         ("c.label", "text", wanted.label),
         ("r.error_code", "text", wanted.error),
         ("r.http_status", "integer", wanted.http_status),
@@ -206,12 +208,6 @@ def _only_host(prefixes: Sequence[str]) -> str | None:
     origins = ["/".join(prefix.split("/", 3)[:3]) for prefix in prefixes if prefix.count("/") > 2]
     hosts = {urls.normalize(origin).host_key for origin in origins}
     return hosts.pop() if len(origins) == len(prefixes) and len(hosts) == 1 else None
-
-
-def _may_have_more_hosts(prefixes: Sequence[str]) -> bool:
-    """Whether URLs that begin with one of these can have several hosts, and the index tells which."""
-    longest = max(map(len, prefixes), default=list_sql.INDEXED_URL_CHARS)
-    return longest < list_sql.INDEXED_URL_CHARS and _only_host(prefixes) is None
 
 
 def _is_impossible(wanted: CheckFilter) -> bool:

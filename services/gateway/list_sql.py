@@ -18,6 +18,7 @@ LOOKED_THROUGH: Final = 2_000
 """How many of the newest checks are looked through: as long as an index takes for a few hundred."""
 JOINED_LOOKED_THROUGH: Final = 400
 """The same where each has to be looked up first."""
+_INDEXED_URL: Final = f"left(c.url, {INDEXED_URL_CHARS})"
 FEW: Final = 100
 """How many lists are merged at most."""
 LITTLE: Final = 20_000
@@ -70,7 +71,7 @@ AMONG: Final = "{} = ANY (ARRAY[{}])"
 AMONG_BY_KEY: Final = "{} {way}, {} {way}"
 HOST_SUFFIX: Final = "reverse(c.host) LIKE {}"
 WORD: Final = "c.question = ANY (ARRAY(SELECT id FROM questions WHERE words @> ARRAY[{}::text]))"
-URL: Final = f"left(c.url, {INDEXED_URL_CHARS}) LIKE {{}} AND starts_with(c.url, {{}})"
+URL: Final = f"{_INDEXED_URL} LIKE {{}} AND starts_with(c.url, {{}})"
 FROM: Final = "{} >= {}"
 AFTER: Final = "{} > {}"
 BELOW: Final = "{} < {}"
@@ -109,8 +110,8 @@ OF_ORIGINS: Final = Lists(
     UNION ALL
     SELECT next.host, place + 1, left(substring(next.url FROM '^[a-z]+://[^/]*') || '0', {INDEXED_URL_CHARS}), beginning
     FROM keys{{number}} last CROSS JOIN LATERAL (
-        SELECT c.host, c.url FROM checks c WHERE left(c.url, {INDEXED_URL_CHARS}) ~>=~ last.since
-        ORDER BY left(c.url, {INDEXED_URL_CHARS}) USING ~<~ LIMIT 1) next
+        SELECT c.host, c.url FROM checks c WHERE {_INDEXED_URL} ~>=~ last.since
+        ORDER BY {_INDEXED_URL} USING ~<~ LIMIT 1) next
     WHERE starts_with(next.url, beginning) AND place <= {FEW}""",
 )
 OF_QUESTIONS: Final = Lists(

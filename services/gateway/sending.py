@@ -20,7 +20,6 @@ GIVE_UP_S: Final = 5.0
 _GO_ON: Final = (FillBatch, CloseBatch, CancelBatch)
 """Commands of uploads that were let in, and those that give something up."""
 
-
 Settled = Callable[[str, str | None, float], None]
 
 

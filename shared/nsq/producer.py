@@ -198,8 +198,7 @@ class Producer:
         Raises:
             NsqError: As `publish`.
         """
-        for body in bodies:
-            self._check(body)
+        self._check(bodies)
         return await self._publish(topic, bodies, timeout_s)
 
     async def publish_many(self, topic: str, bodies: Sequence[bytes], *, timeout_s: float | None = None) -> None:
@@ -210,16 +209,16 @@ class Producer:
         Raises:
             NsqError: As `publish`.
         """
-        for body in bodies:
-            self._check(body)
+        self._check(bodies)
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + (self._timeout_s if timeout_s is None else timeout_s)
         for run in split(bodies):
             await self._publish(topic, run, max(deadline_s - loop.time(), 0))
 
-    def _check(self, body: bytes) -> None:
-        if not 0 < len(body) <= self._max_message_bytes:
-            raise BadMessage("E_BAD_MESSAGE", f"a message of {len(body)} bytes; 1 to {self._max_message_bytes} can be")
+    def _check(self, bodies: Sequence[bytes]) -> None:
+        for size in map(len, bodies):
+            if not 0 < size <= self._max_message_bytes:
+                raise BadMessage("E_BAD_MESSAGE", f"a message of {size} bytes; 1 to {self._max_message_bytes} can be")
 
     async def _publish(self, topic: str, bodies: Sequence[bytes], timeout_s: float | None) -> Receipt:
         if self._stopped:
